@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,15 +14,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/seed-6d9a6c17/tokenvault/internal/bench/ratio"
 )
 
 // rows is the whole table. Each subject has a file of its own.
 func rows() []ratio.Row {
-	return slices.Concat([]ratio.Row{})// keyringRows(),
-
+	return slices.Concat[[]ratio.Row]()
 }
 
 func main() {
@@ -36,8 +35,18 @@ func run(args []string, out io.Writer) error {
 	only := flags.String("rows", "", "measure the rows whose name matches")
 	rounds := flags.Int("rounds", 60, "rounds a row")
 	jsonFile := flags.String("json", "", "write the results there")
+	svgFile := flags.String("svg", "", "draw the results there")
+	readme := flags.String("readme", "", "write the figures into this file")
+	check := flags.String("check", "", "measure nothing: fail unless -svg and -readme agree with these results")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *check != "" {
+		reports, err := readReports(*check)
+		if err != nil {
+			return err
+		}
+		return agree(reports, *svgFile, *readme)
 	}
 	match, err := regexp.Compile(*only)
 	if err != nil {
@@ -47,37 +56,58 @@ func run(args []string, out io.Writer) error {
 	for _, row := range rows() {
 		if match.MatchString(row.Name) {
 			report := ratio.Measure(row, ratio.Options{Rounds: *rounds})
-			print(out, report)
+			table(out, report)
 			reports = append(reports, report)
 		}
 	}
-	if *jsonFile != "" {
-		text, err := json.MarshalIndent(reports, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(*jsonFile, append(text, '\n'), 0o644); err != nil {
-			return err
-		}
+	if err := save(reports, *jsonFile, *svgFile, *readme); err != nil {
+		return err
 	}
 	return missed(reports)
 }
 
-func print(out io.Writer, r ratio.Report) {
-	fmt.Fprintf(out, "\n%s\n", r.Row)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "case\tratio\tquartiles\tns/op\tB/op\tallocs/op\t")
-	for _, c := range r.Results {
-		fmt.Fprintf(w, "%s\t%.3f\t%.3f-%.3f\t%.0f\t%.0f\t%.1f\t\n", c.Case, c.Ratio, c.Low, c.High, c.NsPerOp, c.BytesPerOp, c.Allocs)
-	}
-	_ = w.Flush()
-	for _, v := range r.Verdicts {
-		mark := "ok    "
-		if !v.OK {
-			mark = "MISSED"
+// save writes the files that are named.
+func save(reports []ratio.Report, jsonFile, svgFile, readme string) error {
+	if jsonFile != "" {
+		text, err := json.MarshalIndent(reports, "", "  ")
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(out, "  %s %s (got %.3f)\n", mark, v.Goal, v.Got)
+		if err := os.WriteFile(jsonFile, append(text, '\n'), 0o644); err != nil {
+			return err
+		}
 	}
+	if svgFile != "" {
+		if err := os.WriteFile(svgFile, svg(reports), 0o644); err != nil {
+			return err
+		}
+	}
+	if readme == "" {
+		return nil
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	if text, err = withFigures(text, reports); err != nil {
+		return err
+	}
+	return os.WriteFile(readme, text, 0o644)
+}
+
+// agree reports files that do not show the results.
+func agree(reports []ratio.Report, svgFile, readme string) error {
+	if drawn, err := os.ReadFile(svgFile); err != nil || !bytes.Equal(drawn, svg(reports)) {
+		return fmt.Errorf("%s does not show the results: make bench", svgFile)
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	if made, err := withFigures(text, reports); err != nil || !bytes.Equal(made, text) {
+		return fmt.Errorf("the figures in %s are not those of the results: make bench", readme)
+	}
+	return nil
 }
 
 // missed is an error that names the binding goals that were not reached.
