@@ -1,0 +1,92 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Each of these puts a plaintext into its place so that what the upstream
+// decodes there is exactly the plaintext, or names why that cannot be.
+
+func headerText(plain []byte) (text, reason string) {
+	s := string(plain)
+	if !httpguts.ValidHeaderFieldValue(s) {
+		return "", "plaintext holds a character that no header carries"
+	}
+	if strings.Trim(s, " \t") != s {
+		return "", "plaintext begins or ends with white space, which headers lose"
+	}
+	return s, ""
+}
+
+// cookieText keeps to RFC 6265's cookie-octets.
+func cookieText(plain []byte) (text, reason string) {
+	for _, c := range plain {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\' {
+			return "", "plaintext holds a character that no cookie carries"
+		}
+	}
+	return string(plain), ""
+}
+
+// segmentText keeps the plaintext one path segment, for servers that decode
+// before they split, too.
+func segmentText(plain []byte) (text, reason string) {
+	s := string(plain)
+	if s == "" || s == "." || s == ".." || strings.ContainsAny(s, `/\;`) || hasControl(s) {
+		return "", "plaintext is no path segment"
+	}
+	return url.PathEscape(s), ""
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// jsonText is the JSON value that takes the place of the quoted sealed string.
+func jsonText(plain []byte, isJSON bool) (text []byte, reason string) {
+	if isJSON {
+		if !json.Valid(plain) {
+			return nil, "plaintext is not one JSON value"
+		}
+		return plain, ""
+	}
+	if !utf8.Valid(plain) {
+		return nil, "plaintext is not text"
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(string(plain)) != nil {
+		return nil, "plaintext is not text"
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), ""
+}
+
+// basicHalf: RFC 7617 forbids ":" in the user name and control characters in
+// both; RFC 6749 section 2.3.1 form-encodes both.
+func basicHalf(plain []byte, user, form bool) (text, reason string) {
+	s := string(plain)
+	switch {
+	case form:
+		return url.QueryEscape(s), ""
+	case user && strings.Contains(s, ":"):
+		return "", "plaintext holds a colon, which ends a Basic user name"
+	case hasControl(s):
+		return "", "plaintext holds a control character"
+	}
+	return s, ""
+}
+
+// multipartText refuses what could end the part.
+func multipartText(plain []byte, boundary string) (text []byte, reason string) {
+	if bytes.Contains(plain, []byte(boundary)) {
+		return nil, "plaintext holds the boundary"
+	}
+	return plain, ""
+}
