@@ -1,0 +1,54 @@
+package snippets
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	region = regexp.MustCompile(`(?s)\n\t// snippet: (\w+)\n(.*?)\n\t// end\n`)
+	quoted = regexp.MustCompile("(?s)<!-- snippet: (\\w+) -->\n```go\n(.*?)\n```")
+)
+
+// Every quotation in the documents is code that compiles here.
+func TestDocumentsQuoteCompiledCode(t *testing.T) {
+	t.Parallel()
+	code := map[string]string{}
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range region.FindAllStringSubmatch(string(text), -1) {
+			code[m[1]] = dedent(m[2])
+		}
+	}
+	found := 0
+	for _, pattern := range []string{"../../README.md", "../../docs/*.md", "../../docs/from/*.md"} {
+		documents, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, document := range documents {
+			text, err := os.ReadFile(document)
+			require.NoError(t, err)
+			for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
+				require.Contains(t, code, m[1], document)
+				require.Equal(t, code[m[1]], m[2], "%s: snippet %s", document, m[1])
+				found++
+			}
+		}
+	}
+	require.GreaterOrEqual(t, found, 7, "one for each package")
+}
+
+func dedent(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "\t")
+	}
+	return strings.Join(lines, "\n")
+}
