@@ -405,3 +405,15 @@ func TestOpenedPlaintextIsTheCallers(t *testing.T) {
 }
 
 func newRingNamed(t *testing.T, kid string) *Keyring { return ringOf(t, newJWK(t, symmetric, kid)) }
+
+func TestWorkGivenBackHoldsNoKey(t *testing.T) {
+	t.Parallel()
+	w := new(work)
+	for i := range w.cek {
+		w.cek[i] = 7
+	}
+	copy(w.block[:], w.cek[:])
+	w.clear()
+	require.Zero(t, w.cek)
+	require.Zero(t, w.block)
+}

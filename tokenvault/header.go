@@ -176,14 +176,14 @@ func (p *headerParser) seconds() time.Time {
 }
 
 // epk reads {"kty":"EC","crv":"P-256","x":…,"y":…} in any order, and nothing
-// else.
+// else. Where one of four members is a duplicate, another is missing.
 func (p *headerParser) epk() {
 	var kty, crv, x, y string
 	n := p.each('{', '}', func() {
 		name := p.str()
 		p.expect(':')
 		field := map[string]*string{"kty": &kty, "crv": &crv, "x": &x, "y": &y}[name]
-		if field == nil || *field != "" {
+		if field == nil {
 			p.refuse(errEpk)
 			return
 		}
@@ -201,8 +201,8 @@ func (p *headerParser) epk() {
 // parsePoint returns nil for what is no point of P-256.
 func parsePoint(x, y string) *ecdh.PublicKey {
 	point := append(make([]byte, 0, 1+2*coordinate), 4) // uncompressed, SEC 1 section 2.3.3
-	point, okX := wire.AppendDecode(point, []byte(x))
-	point, okY := wire.AppendDecode(point, []byte(y))
+	point, okX := wire.AppendDecode(point, x)
+	point, okY := wire.AppendDecode(point, y)
 	if !okX || !okY || len(x) != len(y) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package tokenvault
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -114,7 +115,7 @@ var malformedHeaders = map[string]string{
 	"epk off the curve":               pubStart + strings.Replace(epk, pointY, pointX, 1) + `}`,
 	"epk at infinity":                 pubStart + `,"epk":{"kty":"EC","crv":"P-256","x":"` + strings.Repeat("A", 43) + `","y":"` + strings.Repeat("A", 43) + `"}}`,
 	"epk with a short x":              pubStart + strings.Replace(epk, pointX, pointX[:42], 1) + `}`,
-	"epk with a digit moved to y":     pubStart + strings.Replace(strings.Replace(epk, pointX, pointX[:40], 1), pointY, pointX[40:]+pointY, 1) + `}`,
+	"epk with two bytes moved to y":   pubStart + shiftedEpk() + `}`,
 	"epk with padding":                pubStart + strings.Replace(epk, pointX, pointX+"=", 1) + `}`,
 	"epk with bits that nothing read": pubStart + strings.Replace(epk, pointX, pointX[:42]+"1", 1) + `}`,
 	"a raw line break in a string":    symStart + ",\"sub\":\"a\nb\"}",
@@ -129,6 +130,18 @@ var malformedHeaders = map[string]string{
 	"a backslash at the end":          symStart + `,"sub":"a\`,
 	"a quoted quote at the end":       symStart + `,"sub":"a\"`,
 	"a header over 4 KiB":             symStart + `,"sub":"` + strings.Repeat("u", wire.MaxHeader) + `"}`,
+}
+
+// shiftedEpk has a point's bytes in order, and x two bytes too short.
+func shiftedEpk() string {
+	b64 := base64.RawURLEncoding
+	x, errX := b64.DecodeString(pointX)
+	y, errY := b64.DecodeString(pointY)
+	if errX != nil || errY != nil {
+		panic("test point is not base64url")
+	}
+	long := b64.EncodeToString(append(x[30:32:32], y...))
+	return strings.Replace(strings.Replace(epk, pointX, b64.EncodeToString(x[:30]), 1), pointY, long, 1)
 }
 
 // malformedStrings break a rule of the string around the header.

@@ -12,7 +12,7 @@ import (
 func (r Keyring) String() string { return "[" + strings.Join(r.keyIDs(), " ") + "]" }
 
 // Format prints what String returns, whatever the verb.
-func (r Keyring) Format(s fmt.State, _ rune) { io.WriteString(s, r.String()) }
+func (r Keyring) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, r.String()) }
 
 // LogValue logs the key ids.
 func (r Keyring) LogValue() slog.Value { return slog.AnyValue(r.keyIDs()) }

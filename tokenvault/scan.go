@@ -65,7 +65,7 @@ func (p *scanner) further(shut byte, element func()) (n int) {
 	return n
 }
 
-// integer reads a number of 1 to 15 digits: no sign, fraction or exponent.
+// integer reads digits: no sign, fraction or exponent.
 func (p *scanner) integer() int64 {
 	p.space()
 	start := p.at
@@ -73,11 +73,10 @@ func (p *scanner) integer() int64 {
 		p.at++
 	}
 	digits := p.s[start:p.at]
-	if digits == "" || len(digits) > 15 || len(digits) > 1 && digits[0] == '0' {
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || len(digits) > 1 && digits[0] == '0' {
 		p.fail()
-		return 0
 	}
-	n, _ := strconv.ParseInt(digits, 10, 64)
 	return n
 }
 

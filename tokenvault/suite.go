@@ -70,7 +70,7 @@ func (k *key) open(w *work, h *header) ([]byte, error) {
 		return nil, err
 	}
 	plaintext := make([]byte, 0, len(w.raw)-wire.IVLen-wire.TagLen)
-	if plaintext, err = gcm.Open(plaintext, nil, w.raw, w.aad); err != nil {
+	if plaintext, err = gcm.Open(plaintext, nil, w.raw, w.text); err != nil {
 		return nil, ErrOpen
 	}
 	return plaintext, nil

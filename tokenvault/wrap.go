@@ -54,6 +54,11 @@ func (w *keyWrap) unwrap(kek cipher.Block) bool {
 	return subtle.ConstantTimeCompare(w.block[:8], wrapIV[:]) == 1
 }
 
+func (w *keyWrap) clear() {
+	clear(w.cek[:])
+	clear(w.block[:])
+}
+
 func (w *keyWrap) xorA(t uint64) {
 	binary.BigEndian.PutUint64(w.block[:], binary.BigEndian.Uint64(w.block[:])^t)
 }

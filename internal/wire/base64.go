@@ -70,20 +70,18 @@ func sextet(src []byte, i int) byte {
 
 // AppendDecode appends what src encodes to dst. ok is false, and dst as it was,
 // if src is not canonical base64url.
-func AppendDecode(dst, src []byte) (_ []byte, ok bool) {
+func AppendDecode(dst []byte, src string) (_ []byte, ok bool) {
 	start := len(dst)
 	dst = slices.Grow(dst, DecodedLen(len(src)))[:start+DecodedLen(len(src))]
 	out, bad := dst[start:], uint32(0)
 	for len(src) >= 8 && len(out) >= 8 { // store eight bytes, of which six count
-		s := (*[8]byte)(src)
-		v := groups[0][s[0]] | groups[1][s[1]] | groups[2][s[2]] | groups[3][s[3]]
-		u := groups[0][s[4]] | groups[1][s[5]] | groups[2][s[6]] | groups[3][s[7]]
+		v, u := group(src), group(src[4:])
 		binary.BigEndian.PutUint64(out, uint64(v)<<40|uint64(u)<<16)
 		bad |= v | u
 		src, out = src[8:], out[6:]
 	}
 	for len(src) >= 4 && len(out) >= 3 {
-		v := groups[0][src[0]] | groups[1][src[1]] | groups[2][src[2]] | groups[3][src[3]]
+		v := group(src)
 		out[0], out[1], out[2] = byte(v>>16), byte(v>>8), byte(v)
 		bad |= v
 		src, out = src[4:], out[3:]
@@ -94,12 +92,18 @@ func AppendDecode(dst, src []byte) (_ []byte, ok bool) {
 	return dst, true
 }
 
+// group is the 24 bits that the first four digits of src stand for.
+func group(src string) uint32 {
+	_ = src[3]
+	return groups[0][src[0]] | groups[1][src[1]] | groups[2][src[2]] | groups[3][src[3]]
+}
+
 // decodeLast decodes a last group of less than four digits, which hold bits
 // that belong to no byte: they must be zero.
-func decodeLast(out, src []byte) (bad uint32) {
+func decodeLast(out []byte, src string) (bad uint32) {
 	v := uint32(0)
-	for i, c := range src {
-		v |= groups[i][c]
+	for i := range len(src) {
+		v |= groups[i][src[i]]
 	}
 	bad = v & invalid
 	for i := range out {
