@@ -3,6 +3,7 @@ package spa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -25,11 +26,11 @@ type target struct {
 // resourceRoute checks r. Errors name its field.
 func (p *Proxy) resourceRoute(r Resource) (*route, error) {
 	if err := p.config.checkURL(r.Upstream); err != nil {
-		return nil, errors.Join(errors.New(".Upstream"), err)
+		return nil, fmt.Errorf(".Upstream %w", err)
 	}
 	base, err := url.Parse(r.Upstream)
 	if err != nil || base.RawQuery != "" || base.RawPath != "" {
-		return nil, errors.New(".Upstream: must be a plain base URL")
+		return nil, errors.New(".Upstream must be a plain base URL")
 	}
 	if !p.mayReceive(base) {
 		return nil, errors.New(".Upstream: its host is not among the provider's Hosts")
@@ -37,9 +38,9 @@ func (p *Proxy) resourceRoute(r Resource) (*route, error) {
 	rt := &route{name: "resource " + r.Pattern, target: &target{base: base, scopes: append([]string(nil), r.Scopes...)}}
 	if len(r.Exclude) > 0 {
 		rt.exclude = http.NewServeMux()
-		for _, pattern := range r.Exclude {
+		for i, pattern := range r.Exclude {
 			if err := handle(rt.exclude, pattern, rt); err != nil {
-				return nil, errors.Join(errors.New(".Exclude"), err)
+				return nil, fmt.Errorf(".Exclude[%d]: %w", i, err)
 			}
 		}
 	}

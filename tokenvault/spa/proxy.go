@@ -120,11 +120,11 @@ func (p *Proxy) addRoutes() error {
 	}
 	for i, resource := range p.config.Resources {
 		rt, err := p.resourceRoute(resource)
-		if err == nil {
-			err = handle(p.routes, resource.Pattern, rt)
-		}
 		if err != nil {
 			return fmt.Errorf("spa: Config.Resources[%d]%w", i, err)
+		}
+		if err := handle(p.routes, resource.Pattern, rt); err != nil {
+			return fmt.Errorf("spa: Config.Resources[%d].Pattern: %w", i, err)
 		}
 		p.listed = append(p.listed, rt)
 	}
@@ -134,11 +134,11 @@ func (p *Proxy) addRoutes() error {
 // handle registers a pattern; the mux panics where it should return an error.
 func handle(mux *http.ServeMux, pattern string, h http.Handler) (err error) {
 	if strings.Contains(pattern, "//") || !strings.Contains(pattern, "/") || strings.IndexByte(pattern, '/') > 0 && pattern[strings.IndexByte(pattern, '/')-1] != ' ' {
-		return errors.New(".Pattern: must be a path, with a method before it or none, and no host")
+		return errors.New("must be a path, with a method before it or none, and no host")
 	}
 	defer func() {
 		if e := recover(); e != nil {
-			err = fmt.Errorf(".Pattern: %v", e)
+			err = fmt.Errorf("%v", e)
 		}
 	}()
 	mux.Handle(pattern, h)
