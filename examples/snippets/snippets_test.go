@@ -12,6 +12,7 @@ import (
 
 var (
 	region = regexp.MustCompile(`(?s)\n\t// snippet: (\w+)\n(.*?)\n\t// end\n`)
+	after  = regexp.MustCompile("(?s)<!-- after: (\\w+) -->\n```diff\n(.*?)\n```")
 	quoted = regexp.MustCompile("(?s)<!-- snippet: (\\w+) -->\n```go\n(.*?)\n```")
 )
 
@@ -28,7 +29,7 @@ func TestDocumentsQuoteCompiledCode(t *testing.T) {
 			code[m[1]] = dedent(m[2])
 		}
 	}
-	found := 0
+	found, diffs := 0, 0
 	for _, pattern := range []string{"../../README.md", "../../docs/*.md", "../../docs/from/*.md"} {
 		documents, err := filepath.Glob(pattern)
 		require.NoError(t, err)
@@ -40,9 +41,15 @@ func TestDocumentsQuoteCompiledCode(t *testing.T) {
 				require.Equal(t, code[m[1]], m[2], "%s: snippet %s", document, m[1])
 				found++
 			}
+			for _, m := range after.FindAllStringSubmatch(string(text), -1) {
+				require.Contains(t, code, m[1], document)
+				require.Equal(t, code[m[1]], afterDiff(m[2]), "%s: diff %s", document, m[1])
+				diffs++
+			}
 		}
 	}
 	require.GreaterOrEqual(t, found, 7, "one for each package")
+	require.GreaterOrEqual(t, diffs, 3)
 }
 
 func dedent(s string) string {
@@ -51,4 +58,15 @@ func dedent(s string) string {
 		lines[i] = strings.TrimPrefix(lines[i], "\t")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// afterDiff is what a diff leads to.
+func afterDiff(diff string) string {
+	var lines []string
+	for line := range strings.Lines(diff) {
+		if line[0] != '-' {
+			lines = append(lines, line[1:])
+		}
+	}
+	return strings.Join(lines, "")
 }
