@@ -155,7 +155,7 @@ type claims struct {
 func parse(t *testing.T, form url.Values, pub crypto.PublicKey, alg jose.SignatureAlgorithm) (jose.Header, claims) {
 	t.Helper()
 	require.Equal(t, []string{"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, form["client_assertion_type"])
-	jws, err := jose.ParseSigned(form.Get("client_assertion"), []jose.SignatureAlgorithm{alg})
+	jws, err := jose.ParseSignedCompact(form.Get("client_assertion"), []jose.SignatureAlgorithm{alg})
 	require.NoError(t, err)
 	payload, err := jws.Verify(pub)
 	require.NoError(t, err)

@@ -4,7 +4,10 @@ go 1.26.0
 
 require github.com/seed-6d9a6c17/tokenvault v0.0.0
 
-require github.com/theory/jsonpath v0.12.0 // indirect
+require (
+	github.com/theory/jsonpath v0.12.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
 
 require (
 	github.com/bytedance/gopkg v0.1.3 // indirect
@@ -42,8 +45,9 @@ require (
 	github.com/quic-go/quic-go v0.59.0 // indirect
 	github.com/redis/go-redis/v9 v9.23.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/seed-6d9a6c17/tokenvault/internal/e2e v0.0.0
 	github.com/seed-6d9a6c17/tokenvault/tokenvault/sqlstore v0.0.0
-	github.com/stretchr/testify v1.12.1 // indirect
+	github.com/stretchr/testify v1.12.1
 	github.com/twitchyliquid64/golang-asm v0.15.1 // indirect
 	github.com/ugorji/go/codec v1.3.1 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
@@ -60,14 +64,14 @@ require (
 	golang.org/x/arch v0.22.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/oauth2 v0.37.0 // indirect
+	golang.org/x/oauth2 v0.37.0
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	modernc.org/sqlite v1.61.1 // indirect
+	modernc.org/sqlite v1.61.1
 )
 
 replace github.com/seed-6d9a6c17/tokenvault => ..
@@ -75,3 +79,5 @@ replace github.com/seed-6d9a6c17/tokenvault => ..
 replace github.com/seed-6d9a6c17/tokenvault/tokenvault/redisstore => ../tokenvault/redisstore
 
 replace github.com/seed-6d9a6c17/tokenvault/tokenvault/sqlstore => ../tokenvault/sqlstore
+
+replace github.com/seed-6d9a6c17/tokenvault/internal/e2e => ../internal/e2e

@@ -6,7 +6,11 @@ import { createServer as https } from 'node:https';
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { createInterface } from 'node:readline';
+import { Console } from 'node:console';
 import { Provider, errors } from 'oidc-provider';
+
+// Standard output is for answers; what the provider has to say goes elsewhere.
+globalThis.console = new Console(process.stderr);
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const config = JSON.parse((await lines.next()).value);
@@ -56,12 +60,14 @@ const counts = {};
 const count = (what) => { counts[what] = (counts[what] ?? 0) + 1; };
 
 const keys = [];
+let generations = 0;
 async function addKeys() {
   const make = promisify(generateKeyPair);
   const fresh = await Promise.all([
     make('rsa', { modulusLength: 2048 }), make('ec', { namedCurve: 'P-256' }), make('ed25519'),
   ]);
-  const name = `k${keys.length / 3 + 1}`;
+  generations += 1;
+  const name = `k${generations}`;
   keys.unshift(...fresh.map(({ privateKey }, i) => ({
     ...privateKey.export({ format: 'jwk' }), use: 'sig',
     alg: ['RS256', 'ES256', 'EdDSA'][i], kid: `${name}-${['rs', 'es', 'ed'][i]}`,

@@ -20,7 +20,9 @@ import (
 
 // rows is the whole table. Each subject has a file of its own.
 func rows() []ratio.Row {
-	return slices.Concat[[]ratio.Row]()
+	return slices.Concat(
+		keyringRows(), relayRows(), verifyRows(), phantomRows(), vaultRows(), editorRows(), redactRows(),
+	)
 }
 
 func main() {

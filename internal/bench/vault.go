@@ -70,7 +70,10 @@ func newGrants() *grants {
 		Endpoint: oauth2.Endpoint{TokenURL: server.URL + "/token", AuthStyle: oauth2.AuthStyleInHeader},
 	}}
 	g.memory = g.open(vault.NewMemoryStore())
-	db := must(sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(must(os.MkdirTemp("", "bench-")), "grants.db"))))
+	dir := filepath.Join(os.TempDir(), "tokenvault-bench")
+	must(0, os.RemoveAll(dir))
+	must(0, os.MkdirAll(dir, 0o700))
+	db := must(sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(dir, "grants.db"))))
 	store := sqlstore.NewStore(db, sqlstore.SQLite)
 	must(0, store.Migrate(context.Background()))
 	g.sqlite = g.open(store)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -32,6 +33,38 @@ func tokenResponse() []byte {
 		strings.Repeat("eyJzdWIi", 30), strings.Repeat("c2lnbmF0", 20), strings.Repeat("cmVmcmVz", 8))
 }
 
+// redacting is an edit of doc with constant replacements.
+func redacting(b testing.TB, doc []byte, paths ...string) func() {
+	repl := []byte(`"REDACTED"`)
+	f := func(Value) ([]byte, error) { return repl, nil }
+	e, src := compile(b, paths...), bytes.NewReader(doc)
+	return func() {
+		src.Reset(doc)
+		if err := e.Edit(io.Discard, src, f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestMemoryOfALargeDocument(t *testing.T) {
+	var before, after runtime.MemStats
+	edit := redacting(t, tokenList(10e6), "$..token")
+	runtime.ReadMemStats(&before)
+	edit()
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<10), "in total, the first time")
+}
+
+func TestNoAllocations(t *testing.T) {
+	if raced {
+		return // sync.Pool forgets on purpose
+	}
+	edit := redacting(t, tokenResponse(), "$.access_token", "$..refresh_token", "$['scope']")
+	require.Zero(t, testing.AllocsPerRun(100, edit))
+	edit = redacting(t, tokenList(1e6), "$..token", "$[*].tags[1]", "$[5:1000:3].name")
+	require.Zero(t, testing.AllocsPerRun(5, edit))
+}
+
 func BenchmarkEdit(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -41,16 +74,12 @@ func BenchmarkEdit(b *testing.B) {
 		{"10MB", tokenList(10e6), []string{"$..token"}},
 		{"response", tokenResponse(), []string{"$.access_token", "$.refresh_token"}},
 	} {
-		e := compile(b, c.path...)
-		repl := []byte(`"REDACTED"`)
-		f := func(Value) ([]byte, error) { return repl, nil }
 		b.Run(c.name, func(b *testing.B) {
-			src := bytes.NewReader(c.doc)
+			edit := redacting(b, c.doc, c.path...)
 			b.SetBytes(int64(len(c.doc)))
 			b.ReportAllocs()
 			for b.Loop() {
-				src.Reset(c.doc)
-				require.NoError(b, e.Edit(io.Discard, src, f))
+				edit()
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/theory/jsonpath"
 	"github.com/theory/jsonpath/spec"
@@ -21,7 +22,8 @@ type program struct {
 	states  []state
 	start   []int // each path's state at the document's root
 	tier    Tier
-	maxName int // length of the longest member name that a path asks for
+	maxName int  // length of the longest member name that a path asks for
+	descend bool // some filter has a descendant segment
 }
 
 type state struct {
@@ -87,7 +89,7 @@ func (p *program) compile(path int, seg *spec.Segment) state {
 			st.ranges = append(st.ranges, span{sel.Start(), sel.End(), sel.Step()})
 		case *spec.FilterSelector:
 			st.filters = true
-			p.tier = max(p.tier, filterTier(sel))
+			p.filter(sel)
 		}
 	}
 	for _, r := range st.ranges {
@@ -98,9 +100,11 @@ func (p *program) compile(path int, seg *spec.Segment) state {
 	return st
 }
 
-// filterTier looks for a query from the root. In the filter's canonical form
-// every string literal and member name is a Go string in double quotes.
-func filterTier(f *spec.FilterSelector) Tier {
+// filter looks for queries from the root and for descendant segments. In the
+// filter's canonical form every string literal and member name is a Go string
+// in double quotes.
+func (p *program) filter(f *spec.FilterSelector) {
+	p.tier = max(p.tier, ElementBuffered)
 	text, quoted := f.String(), false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -109,10 +113,11 @@ func filterTier(f *spec.FilterSelector) Tier {
 		case quoted && c == '\\':
 			i++
 		case !quoted && c == '$':
-			return DocumentBuffered
+			p.tier = DocumentBuffered
+		case !quoted && strings.HasPrefix(text[i:], ".."):
+			p.descend = true
 		}
 	}
-	return ElementBuffered
 }
 
 // span is an array slice selector (RFC 9535 section 2.3.4).

@@ -40,15 +40,27 @@ func TestComplianceSuite(t *testing.T) {
 		require.NoError(t, err, c.Name)
 		doc := string(c.Document)
 		want := splice(c.Document, oracleCuts(t, c.Document, c.Selector), marked)
-		got, err := everyWay(t, e, doc, mark)
+		got, err := edit(e, doc, mark)
 		require.NoError(t, err, c.Name)
 		require.Equal(t, want, got, c.Name)
-		got, err = everyWay(t, e.buffered(), doc, mark)
+		got, err = pull(e.windowed(1), doc, mark)
+		require.NoError(t, err, c.Name)
+		require.Equal(t, want, got, c.Name)
+		got, err = edit(e.buffered(), doc, mark)
 		require.NoError(t, err, c.Name)
 		require.Equal(t, want, got, "%s, document tier", c.Name)
-		got, err = everyWay(t, e, doc, same)
+		got, err = edit(e.windowed(1), doc, same)
 		require.NoError(t, err, c.Name)
 		require.Equal(t, doc, got, "%s, identity", c.Name)
+		step := 1
+		if raced {
+			step = 29
+		}
+		for window := 1; window <= len(doc); window += step {
+			got, err := push(e.windowed(window), doc, mark)
+			require.NoError(t, err, c.Name)
+			require.Equal(t, want, got, "%s, window %d", c.Name, window)
+		}
 	}
 	require.Equal(t, 247, invalid)
 }

@@ -6,6 +6,7 @@ import "io"
 type run struct {
 	scanner
 	window []byte
+	size   int // that window may grow to
 }
 
 // keep is how large a buffer may be that waits for the next edit.
@@ -18,6 +19,9 @@ func (e *Editor) run(f Replace) *run {
 		r.m = newMatcher(e.prog)
 	}
 	r.m.patterns.reset()
+	if r.size = e.window; len(r.window) > r.size {
+		r.window = nil
+	}
 	r.scanner = scanner{
 		m: r.m, next: r.m.start, stack: r.stack[:0], name: r.name[:0],
 		holder: holder{f: f, limit: e.limit, early: r.early[:0], out: r.out[:0]},
@@ -26,7 +30,7 @@ func (e *Editor) run(f Replace) *run {
 }
 
 func (e *Editor) put(r *run) {
-	r.f, r.chunk = nil, nil
+	r.f, r.win, r.chunk = nil, nil, nil
 	if cap(r.early) > keep {
 		r.early = nil
 	}
@@ -42,14 +46,11 @@ func (e *Editor) put(r *run) {
 func (e *Editor) Edit(dst io.Writer, src io.Reader, f Replace) error {
 	r := e.run(f)
 	defer e.put(r)
-	if len(r.window) != e.window {
-		r.window = make([]byte, e.window)
-	}
 	for idle := 0; idle < maxIdle; idle++ {
-		n, err := src.Read(r.window)
-		if n > 0 {
+		b, err := r.fill(src)
+		if len(b) > 0 {
 			idle = 0
-			if err := r.copyTo(dst, r.window[:n]); err != nil {
+			if err := r.copyTo(dst, b); err != nil {
 				return err
 			}
 		}
@@ -65,6 +66,20 @@ func (e *Editor) Edit(dst io.Writer, src io.Reader, f Replace) error {
 
 // maxIdle is how many reads in a row may deliver nothing.
 const maxIdle = 100
+
+// fill reads what src has into the window. Most texts are short, and many
+// streams are idle: the window grows only when it has been full once.
+func (r *run) fill(src io.Reader) ([]byte, error) {
+	if len(r.window) == 0 {
+		r.window = make([]byte, min(r.size, firstWindow))
+	}
+	n, err := src.Read(r.window)
+	b := r.window[:n]
+	if n == len(r.window) && n < r.size {
+		r.window = make([]byte, r.size)
+	}
+	return b, err
+}
 
 // copyTo edits b, the next part of the text, to dst.
 func (r *run) copyTo(dst io.Writer, b []byte) error {
@@ -188,15 +203,11 @@ func (r *reader) advance() {
 }
 
 func (r *reader) read() {
-	if len(r.r.window) != r.e.window {
-		r.r.window = make([]byte, r.e.window)
-	}
-	n, err := r.src.Read(r.r.window)
-	r.in, r.end = r.r.window[:n], err
-	if r.idle++; n > 0 {
+	r.in, r.end = r.r.fill(r.src)
+	if r.idle++; len(r.in) > 0 {
 		r.idle = 0
 	}
-	if r.idle == maxIdle && err == nil {
+	if r.idle == maxIdle && r.end == nil {
 		r.end = io.ErrNoProgress
 	}
 }

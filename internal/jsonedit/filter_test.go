@@ -40,6 +40,26 @@ func TestIRegexpDot(t *testing.T) {
 	require.Equal(t, `["REDACTED","a\nb","a\rb","REDACTED","REDACTED","ab"]`, got)
 }
 
+func TestSpellDots(t *testing.T) {
+	t.Parallel()
+	for in, out := range map[string]string{
+		``:              ``,
+		`.`:             `[^\n\r]`,
+		`a.*b`:          `a[^\n\r]*b`,
+		`\.\\.`:         `\.\\[^\n\r]`,
+		`[.].`:          `[.][^\n\r]`,
+		`[\]..]`:        `[\]..]`,
+		`[].].`:         `[].][^\n\r]`,
+		`[^].].`:        `[^].][^\n\r]`,
+		`[[:alpha:].].`: `[[:alpha:].][^\n\r]`,
+		`[[.].`:         `[[.][^\n\r]`,
+		`é.`:            `é[^\n\r]`,
+		`a\`:            `a\`,
+	} {
+		require.Equal(t, out, spellDots(in), in)
+	}
+}
+
 func TestElsewhere_PatternCompiledForEachNode(t *testing.T) {
 	t.Parallel()
 	e := compile(t, "$[?search(@,'h.l')]")
@@ -76,7 +96,20 @@ func TestElsewhere_DocumentBringsItsOwnPatterns(t *testing.T) {
 
 func TestPatternThatIsNone(t *testing.T) {
 	t.Parallel()
-	got, err := everyWay(t, compile(t, "$[?match(@.x,@.y)].v"), `[{"x":"(","y":"(","v":1}]`, mask)
+	got, err := everyWay(t, compile(t, "$[?match(@.x,@.y)].v"), `[{"x":"(","y":"(","v":1},{"x":"ab","y":"a)(?:b","v":2}]`, mask)
 	require.NoError(t, err)
-	require.Equal(t, `[{"x":"(","y":"(","v":1}]`, got)
+	require.Equal(t, `[{"x":"(","y":"(","v":1},{"x":"ab","y":"a)(?:b","v":2}]`, got)
+}
+
+func TestElsewhere_DeepTextStallsFilter(t *testing.T) {
+	t.Parallel()
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for _, path := range []string{"$..[?@..x]", "$[?@..*..*]", "$..[?$..x]", "$[?count(@..*)>1]"} {
+		_, err := edit(compile(t, path), deep(100), same)
+		require.NoError(t, err, path)
+		_, err = edit(compile(t, path), deep(maxDepth), same)
+		require.ErrorIs(t, err, errFilter, path)
+	}
+	_, err := edit(compile(t, "$..[?@.x]"), deep(maxDepth), same)
+	require.NoError(t, err, "no descendant segment in the filter")
 }

@@ -19,8 +19,10 @@ import (
 // FuzzEdit holds every way to edit a text against every other, and against the
 // oracle and the decoded document.
 func FuzzEdit(f *testing.F) {
-	for _, c := range ctsCases(f) {
-		f.Add(c.Selector, []byte(c.Document), uint8(3))
+	for i, c := range ctsCases(f) {
+		if i%5 == 0 { // TestComplianceSuite has them all
+			f.Add(c.Selector, []byte(c.Document), uint8(3))
+		}
 	}
 	for _, doc := range []string{
 		grant, `{"t":1}{"t":2} 3`, "\x1e{\"t\":1}\n\x1e[2]\n", `{"t":1,"t":{"t":2}}`, `{"\u0074":"\ud800","t":"\ud83d\ude00"}`,
@@ -33,7 +35,7 @@ func FuzzEdit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string, doc []byte, window uint8) {
 		e, err := Compile(path)
 		if err != nil || strings.Count(path, "..") > 2 || len(doc) > 4<<10 {
-			t.Skip()
+			return
 		}
 		got, err := agree(t, e, string(doc), 1+int(window), mark)
 		requireVerdict(t, doc, err)

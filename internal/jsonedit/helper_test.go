@@ -79,12 +79,20 @@ func push(e *Editor, text string, f Replace) (string, error) {
 	return out.String(), err
 }
 
+var windows = []int{1, 2, 3, 5, 8, 17, 64}
+
+func init() {
+	if raced {
+		windows = []int{1, 7}
+	}
+}
+
 // everyWay edits text by Edit, Reader and Writer with several windows, and
 // requires that all agree.
 func everyWay(t testing.TB, e *Editor, text string, f Replace) (string, error) {
 	t.Helper()
 	want, wantErr := edit(e, text, f)
-	for _, window := range []int{1, 2, 3, 5, 8, 17, 64} {
+	for _, window := range windows {
 		for name, way := range map[string]func(*Editor, string, Replace) (string, error){"Edit": edit, "Reader": pull, "Writer": push} {
 			got, err := way(e.windowed(window), text, f)
 			if wantErr != nil {

@@ -16,7 +16,8 @@ type holder struct {
 	from  int    // where it begins in this window
 	at    int64  // where it begins in the input
 	early []byte // its bytes in earlier windows
-	done  int    // how much of this window is in out
+	win   []byte // this window
+	done  int    // how much of it is in out
 	stop  int    // where the scan of this window ended early
 	out   []byte
 	chunk []byte // what the last scan gave out: out, or of the window itself
@@ -27,8 +28,8 @@ const enough = 32 << 10
 
 func (h *holder) holding() bool { return h.set != nil }
 
-func (h *holder) begin() {
-	h.from, h.done, h.stop, h.out, h.chunk = 0, 0, math.MaxInt, h.out[:0], nil
+func (h *holder) begin(b []byte) {
+	h.win, h.from, h.done, h.stop, h.out, h.chunk = b, 0, 0, math.MaxInt, h.out[:0], nil
 }
 
 func (s *scanner) hold(i int) {
@@ -46,12 +47,10 @@ func (s *scanner) release(b []byte, i int) int {
 	if int64(len(raw)) > s.limit {
 		return s.tooLarge()
 	}
-	mark := len(s.out)
-	s.out = append(s.out, b[s.done:s.from]...)
 	var edited bool
 	var err error
 	if set.accept >= 0 && set.under == nil {
-		edited, err = s.replace(Value{Raw: raw, Path: set.accept})
+		edited, err = s.replace(Value{Raw: raw, Path: set.accept}, nil)
 	} else {
 		edited, err = s.walk(raw, set)
 	}
@@ -61,10 +60,8 @@ func (s *scanner) release(b []byte, i int) int {
 	case edited:
 		s.done = i
 	case len(s.early) > 0:
-		s.out = append(s.out, s.early...)
+		s.out = append(s.out, raw...)
 		s.done = i
-	default:
-		s.out = s.out[:mark]
 	}
 	if len(s.out) >= enough {
 		s.stop = i
@@ -73,8 +70,9 @@ func (s *scanner) release(b []byte, i int) int {
 	return i
 }
 
-// replace asks for a value's replacement and appends it to out.
-func (s *scanner) replace(v Value) (edited bool, err error) {
+// replace asks for a value's replacement. If there is one it goes out, behind
+// what of the window goes out before the held value, and behind before.
+func (s *scanner) replace(v Value, before []byte) (edited bool, err error) {
 	text, err := s.f(v)
 	if err != nil || text == nil {
 		return false, err
@@ -82,6 +80,9 @@ func (s *scanner) replace(v Value) (edited bool, err error) {
 	if len(text) == 0 {
 		return false, errEmpty
 	}
+	s.out = append(s.out, s.win[s.done:s.from]...)
+	s.done = s.from
+	s.out = append(s.out, before...)
 	s.out = append(s.out, text...)
 	return true, nil
 }

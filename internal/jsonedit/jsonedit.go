@@ -1,6 +1,32 @@
 // Package jsonedit replaces the values that JSONPaths (RFC 9535) select in a
-// JSON text, and leaves every other byte as it came: white space, order,
-// duplicates, the spelling of numbers and strings.
+// JSON text and leaves every other byte as it came: white space, order,
+// duplicate names, the spelling of numbers and strings.
+//
+// The paths are compiled into one automaton that runs along the text in a window
+// of 64 KiB, so that memory does not grow with the document. What a path needs
+// beyond that is its Tier: a filter or an index from the end must see one element
+// or array whole, a filter that mentions the root ($) the document.
+//
+// A value that is selected twice, or inside another selected value, is edited
+// once, as the outermost. Of an object with duplicate names every selected
+// occurrence is edited, and a filter selects what it would select for a reader
+// that keeps the first of them or for one that keeps the last. Names are compared
+// after unescaping.
+//
+// What is read must follow RFC 8259 to the letter, nest at most 10 000 deep, and
+// hold at least one value. A byte order mark in front passes, and so do several
+// values, with or without RFC 7464's record separators, each edited for itself.
+// Invalid UTF-8 and lone surrogates pass where they are not selected; see
+// Value.Text. On an error nothing more is written: what went out before it has
+// been checked up to there, and no selected value is in it.
+//
+// A filter runs once for each candidate. One that walks the document or the
+// candidate (with a descendant segment) takes time that grows with a power of
+// the nesting, which is held to 256 there; the regular expressions that a
+// document itself may bring are held to 100 an edit. Over a bound, or with a
+// pattern that is absent, the edit fails.
+//
+// To read JSON into Go values, or to build it, use encoding/json.
 package jsonedit
 
 import (
@@ -24,6 +50,7 @@ var (
 )
 
 const (
+	firstWindow  = 4 << 10
 	windowSize   = 64 << 10
 	defaultLimit = 1 << 20
 )

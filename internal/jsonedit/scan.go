@@ -65,7 +65,7 @@ type scanner struct {
 // output, and returns how much it read.
 func (s *scanner) scan(b []byte) int {
 	i := 0
-	if s.begin(); s.part != partNone {
+	if s.begin(b); s.part != partNone {
 		i = s.resume(b)
 	}
 	for i < len(b) {
@@ -122,7 +122,7 @@ const stopped = math.MaxInt
 
 // finish is called behind the last window.
 func (s *scanner) finish() error {
-	s.begin()
+	s.begin(nil)
 	if s.err == nil && s.part == partNumber && s.num.complete() && len(s.stack) == 0 {
 		s.part = partNone
 		s.ended(nil, 0)
@@ -162,15 +162,17 @@ func (s *scanner) colon(i int, c byte) int {
 func (s *scanner) comma(b []byte, i int, c byte) int {
 	top := &s.stack[len(s.stack)-1]
 	switch {
-	case c == ',':
-		if top.object {
-			s.want = wantName
-			return i + 1
+	case c == ',' && top.object:
+		s.want = wantName
+		if i = skipOne(b, i+1); i < len(b) && b[i] == '"' {
+			return s.member(b, i)
 		}
+		return i
+	case c == ',':
 		top.index++
 		s.next = s.m.element(top.set, top.index, 0)
 		s.want = wantValue
-		return i + 1
+		return skipOne(b, i+1)
 	case c == '}' && top.object, c == ']' && !top.object:
 		return s.close(b, i)
 	}
@@ -200,7 +202,16 @@ func (s *scanner) open(i int, c byte) int {
 	return i + 1
 }
 
-// member reads a member's name.
+// skipOne skips the one space that often stands behind a colon or comma.
+func skipOne(b []byte, i int) int {
+	if i < len(b) && b[i] == ' ' {
+		return i + 1
+	}
+	return i
+}
+
+// member reads a member's name, and goes on to its value where nothing stands
+// between them: scan would come to the same.
 func (s *scanner) member(b []byte, i int) int {
 	if b[i] != '"' {
 		return s.bad(i)
@@ -208,10 +219,14 @@ func (s *scanner) member(b []byte, i int) int {
 	s.want = wantColon
 	end, st := scanString(b, i+1, strText)
 	switch st {
-	case strDone:
-		s.named(b[i+1:end-1], false)
-	case strDoneEsc:
-		s.named(b[i+1:end-1], true)
+	case strDone, strDoneEsc:
+		s.named(b[i+1:end-1], st == strDoneEsc)
+		if end < len(b) && b[end] == ':' {
+			s.want = wantValue
+			if end = skipOne(b, end+1); end < len(b) && b[end] > ' ' {
+				return s.value(b, end, b[end])
+			}
+		}
 	case strBad:
 		return s.bad(end)
 	default:

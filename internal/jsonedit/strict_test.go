@@ -170,6 +170,7 @@ func TestLimit(t *testing.T) {
 	}{
 		{"a selected value that just fits", "$.t", `{"t":` + long + `}`, 100, ""},
 		{"a selected value over the cap", "$.t", `{"t":` + long + `}`, 99, "more than 99 bytes at byte 5"},
+		{"a selected value far over the cap", "$.t", `{"t":` + long + `}`, 9, "more than 9 bytes at byte 5"},
 		{"a value that is not selected", "$.t", `{"u":` + long + `}`, 10, ""},
 		{"many values that are", "$[*]", "[" + strings.Repeat("1,", 100) + "1]", 1, ""},
 		{"a candidate that just fits", "$[?@.x]", "[" + long + "]", 100, ""},
@@ -191,6 +192,21 @@ func TestLimit(t *testing.T) {
 		require.NotContains(t, got, "x", c.rule)
 	}
 	require.Equal(t, int64(1<<20), compile(t, "$").Limit(0).limit, "no limit given is the default")
+}
+
+func TestSelectedValueWithoutEndIsNotBuffered(t *testing.T) {
+	t.Parallel()
+	n := 0
+	endless := readFunc(func(p []byte) (int, error) {
+		n += len(p)
+		return copy(p, strings.Repeat("x", len(p))), nil
+	})
+	for _, path := range []string{"$.t", "$[?@.x]", "$[?$.x]"} {
+		n = 0
+		err := compile(t, path).Limit(1000).Edit(io.Discard, io.MultiReader(strings.NewReader(`{"t":"`), endless), mask)
+		require.ErrorIs(t, err, ErrTooLarge)
+		require.LessOrEqual(t, n, windowSize)
+	}
 }
 
 func TestElsewhere_NameLongerThanTheWindow(t *testing.T) {

@@ -80,14 +80,23 @@ const (
 )
 
 // textEnd is the index of the first byte from i on that ends a run of plain
-// string text: a quotation mark, a backslash or a control character. It looks
-// at eight bytes at a time: x-ones &^ x has its high bit set in the first byte
-// that is zero, and possibly in bytes above that one, which do not matter.
+// string text: a quotation mark, a backslash or a control character.
 func textEnd(b []byte, i int) int {
+	if i+8 <= len(b) {
+		if m := textStops(b[i:]); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+	for i+32 <= len(b) {
+		s := b[i : i+32]
+		if textStops(s)|textStops(s[8:])|textStops(s[16:])|textStops(s[24:]) != 0 {
+			break
+		}
+		i += 32
+	}
 	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^'"'*ones, w^'\\'*ones
-		if m := ((w-' '*ones)&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs; m != 0 {
+		if m := textStops(b[i:]); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 	}
@@ -97,6 +106,17 @@ func textEnd(b []byte, i int) int {
 		}
 	}
 	return i
+}
+
+// textStops looks at eight bytes at once. The high bit of the first byte that
+// ends the text is set in the result, and those of bytes before it are not:
+// x-n*ones borrows from the byte above only where a byte is less than n. A
+// control character or a quotation mark is what is less than 0x21 with bit 0x02
+// turned over.
+func textStops(b []byte) uint64 {
+	w := binary.LittleEndian.Uint64(b)
+	low, slash := w^0x02*ones, w^'\\'*ones
+	return ((low-0x21*ones)&^low | (slash-ones)&^slash) & highs
 }
 
 // skipSpace is the index of the first byte from i on that is not white space.

@@ -18,23 +18,31 @@ type node struct {
 type treeParser struct {
 	text []byte
 	pos  int
+	root node
 	dup  bool // some object has a name twice: first and last differ
+	open int  // arrays and objects around pos
+	deep int  // the most of them
 }
 
-func parseTree(text []byte) (root node, dup bool) {
-	p := treeParser{text: text}
-	root = p.value()
-	return root, p.dup
+func parseTree(text []byte) *treeParser {
+	p := &treeParser{text: text}
+	p.root = p.value()
+	return p
 }
 
 func (p *treeParser) value() node {
 	p.space()
 	n := node{start: p.pos, kind: p.text[p.pos]}
 	switch n.kind {
-	case '{':
-		p.object(&n)
-	case '[':
-		p.array(&n)
+	case '{', '[':
+		p.open++
+		p.deep = max(p.deep, p.open)
+		if n.kind == '{' {
+			p.object(&n)
+		} else {
+			p.array(&n)
+		}
+		p.open--
 	case '"':
 		n.last = p.str()
 	case 't':

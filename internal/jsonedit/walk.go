@@ -1,34 +1,38 @@
 package jsonedit
 
+import "fmt"
+
 // walker edits one buffered value that holds candidates of filters, or an
 // array whose length counts.
 type walker struct {
 	*scanner
 	raw    []byte
-	root   node
-	dup    bool // some object has a name twice
-	done   int  // how much of raw is in out
+	tree   *treeParser
+	done   int // how much of raw is in out
 	edited bool
 }
 
-// walk appends raw, edited, to out.
+// maxFilterDepth bounds what a filter with a descendant segment is asked to
+// walk: the time it takes grows with a power of the depth.
+const maxFilterDepth = 256
+
+// walk appends raw to out if something in it is edited.
 func (s *scanner) walk(raw []byte, set *set) (edited bool, err error) {
-	w := walker{scanner: s, raw: raw}
-	w.root, w.dup = parseTree(raw)
-	mark := len(s.out)
-	if err := w.visit(&w.root, set); err != nil {
+	w := walker{scanner: s, raw: raw, tree: parseTree(raw)}
+	if s.m.prog.descend && w.tree.deep > maxFilterDepth {
+		return false, fmt.Errorf("%w: nested deeper than %d", errFilter, maxFilterDepth)
+	}
+	if err := w.visit(&w.tree.root, set); err != nil {
 		return false, err
 	}
-	if !w.edited {
-		s.out = s.out[:mark]
-		return false, nil
+	if w.edited {
+		s.out = append(s.out, raw[w.done:]...)
 	}
-	s.out = append(s.out, raw[w.done:]...)
-	return true, nil
+	return w.edited, nil
 }
 
 func (w *walker) visit(n *node, c *set) error {
-	in, err := w.m.resolve(c, n, &w.root, w.dup)
+	in, err := w.m.resolve(c, n, &w.tree.root, w.tree.dup)
 	switch {
 	case err != nil:
 		return err
@@ -53,16 +57,9 @@ func (w *walker) visit(n *node, c *set) error {
 }
 
 func (w *walker) edit(n *node, path int) error {
-	mark := len(w.out)
-	w.out = append(w.out, w.raw[w.done:n.start]...)
-	edited, err := w.replace(Value{Raw: w.raw[n.start:n.end], Path: path})
-	if err != nil {
-		return err
-	}
+	edited, err := w.replace(Value{Raw: w.raw[n.start:n.end], Path: path}, w.raw[w.done:n.start])
 	if edited {
 		w.done, w.edited = n.end, true
-	} else {
-		w.out = w.out[:mark]
 	}
-	return nil
+	return err
 }

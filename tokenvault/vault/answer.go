@@ -171,9 +171,9 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 func (g *grant) next(a answer, now time.Time, p *provider) *grant {
 	n := *g
 	n.Generation++
-	n.AccessToken, n.TokenType = string(a.AccessToken), string(a.TokenType)
+	n.Access, n.TokenType = string(a.AccessToken), string(a.TokenType)
 	if a.RefreshToken != "" {
-		n.RefreshToken = string(a.RefreshToken)
+		n.Refresh = string(a.RefreshToken)
 	}
 	if a.IDToken != "" {
 		n.IDToken = string(a.IDToken)

@@ -244,10 +244,12 @@ func TestElsewhere_ACallersCancelledContextCancelsEverybodysRefresh(t *testing.T
 		f := setup(t, nil)
 		f.connect("g", "alice", -time.Minute)
 		f.as.set(func(int) act {
-			return act{after: func(ctx context.Context) {
+			return act{fail: func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():
+					return ctx.Err()
 				case <-time.After(3 * time.Second):
+					return nil
 				}
 			}}
 		})

@@ -57,7 +57,7 @@ func (p *provider) post(ctx context.Context, endpoint string, form url.Values) (
 		sent := !w.neverSent() && body.read.Load()
 		return reply{}, &postError{sent, describe(err, sent), err}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return reply{}, &postError{true, "the answer broke off", err}

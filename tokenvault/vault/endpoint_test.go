@@ -186,3 +186,40 @@ func TestEndpoint_APublicClientSendsItsIDAlone(t *testing.T) {
 	require.Equal(t, "client", f.as.requests[0].form.Get("client_id"))
 	require.Empty(t, f.as.requests[0].authorization)
 }
+
+// HTTP/2 repeats a request that the server refused by GOAWAY, if it can.
+func TestEndpoint_TheFormCannotBeRepeated(t *testing.T) {
+	t.Parallel()
+	as := newServer()
+	f := setup(t, func(_ *vault.Config, p *vault.Provider) {
+		p.Client = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			require.Nil(t, r.GetBody)
+			require.Positive(t, r.ContentLength)
+			require.NotContains(t, r.Header, "Idempotency-Key")
+			return as.RoundTrip(r)
+		})}
+	})
+	f.as = as
+	f.connect("g", "alice", time.Hour)
+	require.NoError(t, f.vault.Refresh(t.Context(), "g", "alice"))
+}
+
+// A transport that reads the form before it dials, as a relay does.
+func TestEndpoint_AFormThatWasReadButNotWrittenIsNeverSent(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	f := overWire(t, "http://"+l.Addr().String(), &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		form, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		out := r.Clone(r.Context())
+		out.Body = io.NopCloser(strings.NewReader(string(form)))
+		return http.DefaultTransport.RoundTrip(out)
+	})})
+	f.connect("g", "alice", -time.Minute)
+	require.ErrorContains(t, f.vault.Refresh(t.Context(), "g", "alice"), "not sent")
+	require.Empty(t, f.row("g").Holder)
+}

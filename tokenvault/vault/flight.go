@@ -2,7 +2,8 @@ package vault
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/rand"
+	"math/big"
 	"time"
 )
 
@@ -23,7 +24,7 @@ func (v *Vault) renewed(ctx context.Context, id, owner string, stale int64) (*gr
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return nil, unavailable("the caller's time was up before the refresh ended", 0, context.Cause(ctx))
+			return nil, unavailable("the caller's time was up before the refresh ended", 0, ctx.Err())
 		}
 		// A flight that had already saved stale when it was joined satisfies
 		// only those who came before.
@@ -71,5 +72,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // between returns a random duration from low to high.
 func between(low, high time.Duration) time.Duration {
-	return low + rand.N(max(high-low, 0)+1)
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(max(high-low, 0))+1))
+	if err != nil {
+		return high
+	}
+	return low + time.Duration(n.Int64())
 }

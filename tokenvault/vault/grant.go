@@ -16,11 +16,9 @@ import (
 )
 
 const (
-	purpose       = "tv-grant" // tokenvault.Label.Purpose: a row is never a bearer token
-	schema        = 1          // of the sealed JSON
-	maxGrant      = 64 << 10   // a sealed plaintext's limit
-	bearer        = "bearer"
-	clockRounding = time.Microsecond
+	purpose  = "tv-grant" // tokenvault.Label.Purpose: a row is never a bearer token
+	schema   = 1          // of the sealed JSON
+	maxGrant = 64 << 10   // a sealed plaintext's limit
 )
 
 // grant is what is sealed into a row's Blob: the tokens, and what binds them
@@ -33,10 +31,10 @@ type grant struct {
 	TokenURL      string    `json:"token_url"`
 	ClientID      string    `json:"client_id"`
 	Generation    int64     `json:"generation"`
-	Expires       time.Time `json:"expires"` // of the grant
-	AccessToken   string    `json:"access_token,omitempty"`
+	Expires       time.Time `json:"expires"`          // of the grant
+	Access        string    `json:"access,omitempty"` // the access token
 	TokenType     string    `json:"token_type,omitempty"`
-	RefreshToken  string    `json:"refresh_token,omitempty"`
+	Refresh       string    `json:"refresh,omitempty"` // the refresh token
 	IDToken       string    `json:"id_token,omitempty"`
 	Scopes        []string  `json:"scopes,omitempty"`
 	AccessExpires time.Time `json:"access_expires,omitzero"` // zero: the server did not say
@@ -50,7 +48,7 @@ func newGrant(id, owner string, p *provider) *grant {
 
 // expiredAt reports whether the access token can no longer be used.
 func (g *grant) expiredAt(now time.Time) bool {
-	return g.AccessToken == "" || !g.AccessExpires.IsZero() && !now.Before(g.AccessExpires)
+	return g.Access == "" || !g.AccessExpires.IsZero() && !now.Before(g.AccessExpires)
 }
 
 // dueAt reports whether the access token, still good, should be renewed. A
@@ -85,7 +83,7 @@ func (g *grant) excess(p *provider) bool {
 // token returns g as x/oauth2 has it. Its JSON form drops id_token and scope,
 // which is why they are no part of oauth2.Token alone here.
 func (g *grant) token() *oauth2.Token {
-	t := &oauth2.Token{AccessToken: g.AccessToken, TokenType: g.TokenType, RefreshToken: g.RefreshToken, Expiry: g.AccessExpires}
+	t := &oauth2.Token{AccessToken: g.Access, TokenType: g.TokenType, RefreshToken: g.Refresh, Expiry: g.AccessExpires}
 	extra := map[string]any{"scope": strings.Join(g.Scopes, " ")}
 	if g.IDToken != "" {
 		extra["id_token"] = g.IDToken
@@ -96,11 +94,11 @@ func (g *grant) token() *oauth2.Token {
 // withoutTokens is what a completed revocation leaves.
 func (g *grant) withoutTokens() *grant {
 	c := *g
-	c.AccessToken, c.RefreshToken, c.IDToken = "", "", ""
+	c.Access, c.Refresh, c.IDToken = "", "", ""
 	return &c
 }
 
-func (g *grant) hasTokens() bool { return g.AccessToken != "" || g.RefreshToken != "" }
+func (g *grant) hasTokens() bool { return g.Access != "" || g.Refresh != "" }
 
 // row returns the row that saves g over the state old: the lease has ended and
 // nothing is left of earlier failures.

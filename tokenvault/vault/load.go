@@ -37,16 +37,16 @@ func (v *Vault) fresh(ctx context.Context, id, owner string) (*grant, *provider,
 	return g, h.provider, nil
 }
 
-func (h held) refreshable() bool { return h.grant.RefreshToken != "" || h.provider.clientCredentials }
+func (h held) refreshable() bool { return h.grant.Refresh != "" || h.provider.clientCredentials }
 
 // accepts judges what the server granted, each time it is used: a refresh
 // answer that must not be used is saved all the same, because the refresh token
 // it replaces is gone.
 func (p *provider) accepts(g *grant) error {
 	switch {
-	case g.TokenType != "" && !strings.EqualFold(g.TokenType, bearer): // RFC 6749 section 7.1
+	case g.TokenType != "" && !strings.EqualFold(g.TokenType, "bearer"): // RFC 6749 section 7.1
 		return errors.New("vault: the access token is not of type Bearer")
-	case strings.ContainsFunc(g.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }): // section A.12, less the space
+	case strings.ContainsFunc(g.Access, func(r rune) bool { return r <= ' ' || r > '~' }): // section A.12, less the space
 		return errors.New("vault: the access token holds what no header may")
 	case p.strictScopes && g.excess(p):
 		return errors.New("vault: the grant holds scopes that were not requested")

@@ -30,7 +30,7 @@ func (v *Vault) Put(ctx context.Context, id, owner, provider string, t *oauth2.T
 		return errors.New("vault: token is nil")
 	}
 	g, now := newGrant(id, owner, p), v.now()
-	g.AccessToken, g.TokenType, g.RefreshToken = t.AccessToken, t.TokenType, t.RefreshToken
+	g.Access, g.TokenType, g.Refresh = t.AccessToken, t.TokenType, t.RefreshToken
 	g.AccessExpires = microseconds(t.Expiry)
 	if t.Expiry.IsZero() && t.ExpiresIn > 0 {
 		g.AccessExpires = microseconds(now.Add(time.Duration(parseSeconds(fmt.Sprint(t.ExpiresIn)))))
@@ -41,7 +41,7 @@ func (v *Vault) Put(ctx context.Context, id, owner, provider string, t *oauth2.T
 		g.Scopes = p.scopes
 	}
 	g.extend(now, extraSeconds(t.Extra("refresh_expires_in")), p.lifetime)
-	if g.expiredAt(now) && g.RefreshToken == "" {
+	if g.expiredAt(now) && g.Refresh == "" {
 		return fmt.Errorf("%w: the token has expired and has no refresh token", ErrReauthorize)
 	}
 	v.noteScopes(ctx, g, p)

@@ -38,7 +38,7 @@ func TestPut_ReplacesTheOwnersGrantWhateverItsState(t *testing.T) {
 
 func TestPut_BadInput(t *testing.T) {
 	t.Parallel()
-	good := &oauth2.Token{AccessToken: "access token", RefreshToken: "refresh token"}
+	good := &oauth2.Token{AccessToken: "opaque", RefreshToken: "rotating"}
 	past := time.Now().Add(-time.Second)
 	for name, c := range map[string]struct {
 		id, owner, provider string

@@ -149,7 +149,7 @@ func (v *Vault) pauseAfter(row Row) time.Duration {
 // ask sends the refresh request (RFC 6749 section 6), or that for a
 // client-credentials token (section 4.4), once.
 func (v *Vault) ask(ctx context.Context, a *attempt) outcome {
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.grant.RefreshToken}}
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.grant.Refresh}}
 	if a.provider.clientCredentials {
 		form = url.Values{"grant_type": {"client_credentials"}}
 		if len(a.provider.scopes) > 0 {
@@ -173,7 +173,7 @@ func (v *Vault) settle(ctx context.Context, a *attempt, o outcome) (*grant, erro
 	case invalidGrant:
 		return v.bury(ctx, a)
 	case refused:
-		pause := max(a.pause, o.after)
+		pause := max(a.pause, between(o.after, o.after+o.after/10))
 		v.release(ctx, a, pause)
 		return nil, o.err(pause)
 	default:

@@ -30,7 +30,7 @@ type Answer struct {
 }
 
 // Format implements fmt.Formatter for every verb.
-func (a Answer) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "vault.Answer(%d)", a.Status) }
+func (a Answer) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "vault.Answer(%d)", a.Status) }
 
 // MarshalJSON keeps the body out of logs.
 func (a Answer) MarshalJSON() ([]byte, error) {

@@ -112,8 +112,8 @@ func (v *Vault) revokeTokens(ctx context.Context, g *grant, p *provider) error {
 		return nil
 	}
 	began := time.Now()
-	err := v.revokeToken(ctx, p, "refresh_token", g.RefreshToken)
-	if errAccess := v.revokeToken(ctx, p, "access_token", g.AccessToken); err == nil {
+	err := v.revokeToken(ctx, p, "refresh_token", g.Refresh)
+	if errAccess := v.revokeToken(ctx, p, "access_token", g.Access); err == nil {
 		err = errAccess
 	}
 	v.observe(ctx, Event{

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -160,4 +161,42 @@ func TestRevoke_AGrantThatCannotBeOpenedIsStillEntombed(t *testing.T) {
 	require.ErrorIs(t, f.vault.Revoke(t.Context(), "g", "alice"), tokenvault.ErrUnknownKey)
 	require.Equal(t, vault.Revoked, f.row("g").State)
 	require.Empty(t, f.as.requests)
+}
+
+func TestRevoke_WhatTheServerAnswers(t *testing.T) {
+	t.Parallel()
+	unsupported := `{"error":"unsupported_token_type"}`
+	for rule, c := range map[string]struct {
+		hint, body string
+		status     int
+		is         error
+	}{
+		"an access token it does not revoke lives out its time": {"access_token", unsupported, 400, nil},
+		"a refresh token it does not revoke is a failure":       {"refresh_token", unsupported, 400, vault.ErrUnavailable},
+		"503 means later (RFC 7009 section 2.2.1)":              {"refresh_token", "", 503, vault.ErrUnavailable},
+		"so it does for the access token":                       {"access_token", "", 503, vault.ErrUnavailable},
+		"a client it does not know is a failure":                {"refresh_token", `{"error":"invalid_client"}`, 401, vault.ErrUnavailable},
+		"any 2xx will do":                                       {"refresh_token", "", 204, nil},
+	} {
+		asked := 0
+		f := setup(t, func(_ *vault.Config, p *vault.Provider) {
+			p.Client = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				asked++
+				if err := r.ParseForm(); err != nil || r.Form.Get("token_type_hint") != c.hint {
+					return answer(r, 200, nil, ""), err
+				}
+				return answer(r, c.status, nil, c.body), nil
+			})}
+		})
+		f.connect("g", "alice", time.Hour)
+		err := f.vault.Revoke(t.Context(), "g", "alice")
+		require.Equal(t, 2, asked, "%s: both are tried, whatever came of the first", rule)
+		if c.is == nil {
+			require.NoError(t, err, rule)
+			continue
+		}
+		require.ErrorIs(t, err, c.is, rule)
+		require.Len(t, f.events.of("revoke"), 1, rule)
+		require.Equal(t, vault.ErrUnavailable, f.events.of("revoke")[0].Err, rule)
+	}
 }

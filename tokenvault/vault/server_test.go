@@ -48,7 +48,7 @@ type act struct {
 	header http.Header                 // of that answer
 	body   string                      // of that answer
 	after  func(context.Context)       // after processing, before the answer
-	fail   func(context.Context) error // after processing, instead of an answer
+	fail   func(context.Context) error // after processing; its error comes instead of an answer
 }
 
 // dropped as a status is no answer at all, nor any processing.
@@ -143,7 +143,9 @@ func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
 		a.after(req.Context())
 	}
 	if a.fail != nil {
-		return nil, a.fail(req.Context())
+		if err := a.fail(req.Context()); err != nil {
+			return nil, err
+		}
 	}
 	return resp, nil
 }

@@ -8,6 +8,7 @@ import (
 // State is what has become of a grant.
 type State string
 
+// The states of a grant.
 const (
 	Active  State = "active"
 	Dead    State = "dead"    // the authorization server answered invalid_grant for its current generation

@@ -50,9 +50,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	resp, err := t.base.RoundTrip(hop.withBearer(req, g.AccessToken))
+	resp, err := t.base.RoundTrip(hop.withBearer(req, g.Access))
 	if err != nil {
-		return nil, withoutToken(err, g.AccessToken)
+		return nil, withoutToken(err, g.Access)
 	}
 	resp.Request = req
 	return resp, nil

@@ -205,3 +205,23 @@ func TestARowIsNeverABearerToken(t *testing.T) {
 	_, _, err = f.ring.Open(t.Context(), f.row("g").Blob, tokenvault.Use{Host: "api.example.com", Subject: "alice", Purpose: "tv-grant"})
 	require.ErrorIs(t, err, tokenvault.ErrLabel)
 }
+
+func TestTransport_AnotherProvidersHostGetsNoBearer(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *vault.Config, _ *vault.Provider) {
+		other := provider(newServer())
+		other.Name, other.Hosts = "other", []string{"api.other.example"}
+		c.Providers = append(c.Providers, other)
+	})
+	f.connect("g", "alice", time.Hour)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.other.example/", nil)
+	require.NoError(t, err)
+	sent := false
+	_, err = f.vault.Transport("g", "alice", roundTripper(func(r *http.Request) (*http.Response, error) {
+		sent = true
+		require.Empty(t, r.Header)
+		return answer(r, 200, nil, ""), nil
+	})).RoundTrip(req)
+	require.NoError(t, err)
+	require.True(t, sent)
+}

@@ -31,7 +31,7 @@ func (v *Vault) Refused(ctx context.Context, id, owner, accessToken string) erro
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare([]byte(h.grant.AccessToken), []byte(accessToken)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(h.grant.Access), []byte(accessToken)) != 1 {
 		return nil
 	}
 	_, err = v.renewed(ctx, id, owner, h.grant.Generation)
@@ -95,7 +95,7 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 		// A label counts whole seconds: the last one begun still counts.
 		label.Expires = g.AccessExpires.Add(time.Second - time.Nanosecond).Truncate(time.Second)
 	}
-	sealed, err := s.vault.sealer.Seal(s.ctx, []byte(g.AccessToken), label)
+	sealed, err := s.vault.sealer.Seal(s.ctx, []byte(g.Access), label)
 	if err != nil {
 		return nil, fmt.Errorf("vault: seal access token: %w", err)
 	}

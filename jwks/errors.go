@@ -1,0 +1,59 @@
+package jwks
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The errors of [Verifier.Verify] say which rule refused a token. They are for
+// the service's log; the HTTP answers of [Verifier.Handler] do not tell. No
+// error carries any part of a token.
+var (
+	ErrNoToken     = errors.New("jwks: no token")
+	ErrMalformed   = errors.New("jwks: malformed token")
+	ErrSignature   = errors.New("jwks: signature not accepted")
+	ErrIssuer      = errors.New("jwks: issuer not accepted")
+	ErrAudience    = errors.New("jwks: audience not accepted")
+	ErrExpired     = errors.New("jwks: token expired")
+	ErrNotYet      = errors.New("jwks: token not valid yet")
+	ErrType        = errors.New("jwks: token type not accepted")
+	ErrScope       = errors.New("jwks: scope not accepted")
+	ErrBinding     = errors.New("jwks: sender-constrained token used as bearer")
+	ErrUnknownKey  = errors.New("jwks: unknown key")
+	ErrUnavailable = errors.New("jwks: keys unavailable") // has RetryAfter() time.Duration
+)
+
+// refuse makes the details at start-up, so that refusing a token costs nothing.
+func refuse(rule error, detail string) error { return fmt.Errorf("%w: %s", rule, detail) }
+
+// unavailable is ErrUnavailable with the time after which asking again may help.
+type unavailable struct {
+	after time.Duration
+	cause error // a static reason or a context's error
+}
+
+func (e *unavailable) Error() string {
+	if errors.Is(e.cause, ErrUnavailable) {
+		return e.cause.Error()
+	}
+	return ErrUnavailable.Error() + ": " + e.cause.Error()
+}
+
+func (e *unavailable) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
+
+// RetryAfter is at least a second, the unit of the Retry-After header.
+func (e *unavailable) RetryAfter() time.Duration { return max(e.after, time.Second) }
+
+// sentinel reduces err to one of the package's errors, for events.
+func sentinel(err error) error {
+	for _, s := range []error{
+		ErrNoToken, ErrMalformed, ErrSignature, ErrIssuer, ErrAudience, ErrExpired, ErrNotYet,
+		ErrType, ErrScope, ErrBinding, ErrUnknownKey, ErrUnavailable,
+	} {
+		if errors.Is(err, s) {
+			return s
+		}
+	}
+	return nil
+}
