@@ -130,7 +130,7 @@ func TestElsewhere_PathTricks(t *testing.T) {
 }
 
 // A path whose two forms differ is not believed.
-func TestPathAndRawPathDiffer(t *testing.T) {
+func TestElsewhere_PathAndRawPathDiffer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Destination{Host: host, Routes: []string{"/v1/"}})
 	req := newRequest(t, "GET", "https://"+host+"/", "", "")
@@ -191,7 +191,7 @@ func TestUnlistedHosts(t *testing.T) {
 	}
 }
 
-func TestRedirects(t *testing.T) {
+func TestElsewhere_RedirectToAnotherHost(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
 		r := newRigWith(t, rigConfig{

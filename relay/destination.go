@@ -76,13 +76,13 @@ func newDestination(d Destination, maxBody int64) (*destination, error) {
 		err = errors.New("a destination names its hosts")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Host: %q: %w", d.Host, err)
+		return nil, in("Host", fmt.Errorf("%q: %w", d.Host, err))
 	}
 	out := &destination{Destination: d, host: pattern}
 	for i, r := range d.Routes {
 		mux, err := newRoute(r)
 		if err != nil {
-			return nil, fmt.Errorf("Routes[%d]: %w", i, err)
+			return nil, element("Routes", i, err)
 		}
 		out.routes = append(out.routes, mux)
 	}

@@ -77,3 +77,16 @@ func refuse(err error, place, reason string) error {
 	}
 	return &placeError{place, err}
 }
+
+// in names the field of a configuration that err is about.
+func in(field string, err error) error { return fmt.Errorf("%s: %w", field, err) }
+
+// element is in for the i-th of a list.
+func element(field string, i int, err error) error { return fmt.Errorf("%s[%d]: %w", field, i, err) }
+
+var (
+	errMissing  = errors.New("missing")
+	errNone     = errors.New("none")
+	errNegative = errors.New("negative")
+	errSHA256   = errors.New("not 32 bytes")
+)

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/seed-6d9a6c17/tokenvault/internal/echo"
 )
 
 // A baseError stands for an error of Base that may quote what was sent. It
@@ -42,7 +44,7 @@ var classes = [...]error{
 func (x *exchange) rewriteError(err error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.dest == nil || len(x.revealed) == 0 || !quotes(err, newScrubber(x.revealed, 1)) {
+	if x.dest == nil || len(x.revealed) == 0 || !quotes(err, echo.New(x.revealed, 1)) {
 		return err
 	}
 	out := &baseError{msg: "relay: request to " + x.host + " failed (the error quotes a credential and is withheld)"}
@@ -60,13 +62,13 @@ func (x *exchange) rewriteError(err error) error {
 
 // quotes reports whether err shows, in any of the usual ways to print it, what
 // s finds.
-func quotes(err error, s *scrubber) bool {
+func quotes(err error, s *echo.Scrubber) bool {
 	if s == nil {
 		return false
 	}
 	for _, format := range [...]string{"%v", "%+v"} {
 		text := fmt.Sprintf(format, err)
-		if out, _ := s.scrub(nil, []byte(text), true); string(out) != text {
+		if string(s.Bytes([]byte(text))) != text {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/textproto"
 	"strings"
 
+	"github.com/seed-6d9a6c17/tokenvault/internal/echo"
 	"github.com/seed-6d9a6c17/tokenvault/internal/wire"
 )
 
@@ -147,7 +148,7 @@ func (x *exchange) basic(place, scheme, credentials string) (string, error) {
 		halves[i] = text
 	}
 	opened := halves[0] + ":" + halves[1]
-	x.reveal(revealed{plain: opened, sealed: credentials, basic: true})
+	x.reveal(echo.Value{Plain: opened, Replace: credentials, Basic: true})
 	return scheme + " " + base64.StdEncoding.EncodeToString([]byte(opened)), nil
 }
 
@@ -174,7 +175,7 @@ func (x *exchange) cookies(v string) (string, error) {
 	parts := strings.Split(v, ";")
 	for i, part := range parts {
 		name, value, ok := strings.Cut(textproto.TrimString(part), "=")
-		if !ok || !candidate(value) || !x.dest.open.cookie.has(name) {
+		if !ok || holds(name) || !candidate(value) || !x.dest.open.cookie.has(name) {
 			if holds(part) {
 				return "", refuse(ErrPlace, shown("cookie", name), "")
 			}
@@ -189,7 +190,7 @@ func (x *exchange) cookies(v string) (string, error) {
 		if reason != "" {
 			return "", refuse(ErrPlace, place, reason)
 		}
-		parts[i] = part[:strings.Index(part, value)] + text
+		parts[i] = part[:strings.IndexByte(part, '=')+1] + text
 	}
 	return strings.Join(parts, ";"), nil
 }

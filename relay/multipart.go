@@ -193,7 +193,7 @@ func (m *multipartEditor) open(field, sealed string) error {
 		return refuse(ErrPlace, place, reason)
 	}
 	m.e.opened++
-	return m.copy(text)
+	return m.copy([]byte(text))
 }
 
 // partHeader copies a part's header and returns the name of its field, or ""

@@ -68,7 +68,7 @@ func parsePlaces(open []string, maxBody int64) (*places, error) {
 	}
 	for i, s := range open {
 		if err := p.parse(s); err != nil {
-			return nil, fmt.Errorf("Open[%d]: %w", i, err)
+			return nil, element("Open", i, err)
 		}
 	}
 	if len(p.jsonPaths) == 0 {
@@ -79,7 +79,7 @@ func parsePlaces(open []string, maxBody int64) (*places, error) {
 	}
 	e, err := jsonedit.Compile(p.jsonPaths...)
 	if err != nil {
-		return nil, fmt.Errorf("Open: %w", err)
+		return nil, in("Open", err)
 	}
 	p.json = e.Limit(maxBody)
 	return p, nil
@@ -137,18 +137,10 @@ func holdsBytes(b []byte) bool {
 }
 
 // candidate reports whether s, as a whole, is meant to be a sealed value. A
-// damaged one is one too: where values open it must be refused, not sent.
+// damaged one is one too: where values open it must be refused, not sent. Words
+// after the prefix are a sentence about something else.
 func candidate(s string) bool {
-	if !strings.HasPrefix(s, wire.Prefix) {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return true
+	return strings.HasPrefix(s, wire.Prefix) && !strings.ContainsAny(s, " \t\r\n")
 }
 
 // shown is the name of a parameter as an error may quote it: names that could

@@ -13,8 +13,7 @@ import (
 // Each of these puts a plaintext into its place so that what the upstream
 // decodes there is exactly the plaintext, or names why that cannot be.
 
-func headerText(plain []byte) (text, reason string) {
-	s := string(plain)
+func headerText(s string) (text, reason string) {
 	if !httpguts.ValidHeaderFieldValue(s) {
 		return "", "plaintext holds a character that no header carries"
 	}
@@ -25,19 +24,19 @@ func headerText(plain []byte) (text, reason string) {
 }
 
 // cookieText keeps to RFC 6265's cookie-octets.
-func cookieText(plain []byte) (text, reason string) {
-	for _, c := range plain {
+func cookieText(s string) (text, reason string) {
+	for i := range len(s) {
+		c := s[i]
 		if c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\' {
 			return "", "plaintext holds a character that no cookie carries"
 		}
 	}
-	return string(plain), ""
+	return s, ""
 }
 
 // segmentText keeps the plaintext one path segment, for servers that decode
 // before they split, too.
-func segmentText(plain []byte) (text, reason string) {
-	s := string(plain)
+func segmentText(s string) (text, reason string) {
 	if s == "" || s == "." || s == ".." || strings.ContainsAny(s, `/\;`) || hasControl(s) {
 		return "", "plaintext is no path segment"
 	}
@@ -49,20 +48,20 @@ func hasControl(s string) bool {
 }
 
 // jsonText is the JSON value that takes the place of the quoted sealed string.
-func jsonText(plain []byte, isJSON bool) (text []byte, reason string) {
+func jsonText(s string, isJSON bool) (text []byte, reason string) {
 	if isJSON {
-		if !json.Valid(plain) {
+		if text = []byte(s); !json.Valid(text) {
 			return nil, "plaintext is not one JSON value"
 		}
-		return plain, ""
+		return text, ""
 	}
-	if !utf8.Valid(plain) {
+	if !utf8.ValidString(s) {
 		return nil, "plaintext is not text"
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if e.Encode(string(plain)) != nil {
+	if e.Encode(s) != nil {
 		return nil, "plaintext is not text"
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), ""
@@ -70,8 +69,7 @@ func jsonText(plain []byte, isJSON bool) (text []byte, reason string) {
 
 // basicHalf: RFC 7617 forbids ":" in the user name and control characters in
 // both; RFC 6749 section 2.3.1 form-encodes both.
-func basicHalf(plain []byte, user, form bool) (text, reason string) {
-	s := string(plain)
+func basicHalf(s string, user, form bool) (text, reason string) {
 	switch {
 	case form:
 		return url.QueryEscape(s), ""
@@ -84,9 +82,9 @@ func basicHalf(plain []byte, user, form bool) (text, reason string) {
 }
 
 // multipartText refuses what could end the part.
-func multipartText(plain []byte, boundary string) (text []byte, reason string) {
-	if bytes.Contains(plain, []byte(boundary)) {
-		return nil, "plaintext holds the boundary"
+func multipartText(s, boundary string) (text, reason string) {
+	if strings.Contains(s, boundary) {
+		return "", "plaintext holds the boundary"
 	}
-	return plain, ""
+	return s, ""
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-6d9a6c17/tokenvault/internal/echo"
 	"github.com/seed-6d9a6c17/tokenvault/internal/wire"
 	"github.com/seed-6d9a6c17/tokenvault/tokenvault"
 )
@@ -27,20 +28,13 @@ type exchange struct {
 	mu       sync.Mutex // a body that is opened on the way is opened by Base's goroutine
 	values   int
 	public   int
-	revealed []revealed
+	revealed []echo.Value // plaintexts that this request sends, and what the caller wrote in their place
 	events   []Event
-	sending  bool // what is opened now is opened on the way
-	changed  bool // the request's body
+	sending  bool           // what is opened now is opened on the way
+	changed  bool           // the request's body
+	scrub    *echo.Scrubber // of the first scrubs values revealed
+	scrubs   int
 	formAuth bool // RFC 6749 section 2.3.1 applies to Basic
-}
-
-// revealed is a plaintext that this request sends, and what the caller wrote in
-// its place.
-type revealed struct {
-	plain  string
-	sealed string
-	json   bool // plain is a JSON value
-	basic  bool // plain is both halves of Basic, recognised in base64 alone
 }
 
 // judge decides on the whole request and returns what is sent in its stead.
@@ -188,20 +182,21 @@ func holdsTrailer(h http.Header) bool {
 
 // open reveals a sealed value to the destination, if its label and the
 // destination agree.
-func (x *exchange) open(place, sealed string) ([]byte, bool, error) {
+func (x *exchange) open(place, sealed string) (plain string, isJSON bool, err error) {
 	if err := x.count(sealed); err != nil {
-		return nil, false, refuse(err, place, "too many sealed values")
+		return "", false, refuse(err, place, "too many sealed values")
 	}
-	plain, label, err := x.t.sealer.Open(x.req.Context(), sealed, tokenvault.Use{
+	opened, label, err := x.t.sealer.Open(x.req.Context(), sealed, tokenvault.Use{
 		Host: x.host, Subject: x.subject, AllowPublic: x.dest.AllowPublic, Now: x.t.now(),
 	})
 	if err == nil && x.dest.RequireSubject && label.Subject == "" {
 		err = tokenvault.ErrLabel
 	}
 	if err != nil {
-		return nil, false, &placeError{place, withoutValue(err)}
+		return "", false, &placeError{place, withoutValue(err)}
 	}
-	x.reveal(revealed{plain: string(plain), sealed: sealed, json: label.JSON})
+	plain = string(opened)
+	x.reveal(echo.Value{Plain: plain, Replace: sealed, JSON: label.JSON})
 	if x.t.observe != nil {
 		h, _ := tokenvault.Inspect(sealed)
 		x.opened(Event{Kind: "open", Place: place, KeyID: h.KeyID, Subject: label.Subject})
@@ -209,7 +204,7 @@ func (x *exchange) open(place, sealed string) ([]byte, bool, error) {
 	return plain, label.JSON, nil
 }
 
-func (x *exchange) reveal(r revealed) {
+func (x *exchange) reveal(r echo.Value) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.revealed = append(x.revealed, r)

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/seed-6d9a6c17/tokenvault/internal/echo"
 )
 
 // maxEager is how long an answer of known length may be to be scrubbed before
@@ -20,8 +22,8 @@ const maxEager = 64 << 10
 type answer struct {
 	x       *exchange
 	resp    *http.Response
-	scrub   *scrubber // nil: nothing to scrub
-	matched bool      // a selector of Destination.Seal
+	scrub   *echo.Scrubber // nil: nothing to scrub
+	matched bool           // a selector of Destination.Seal
 }
 
 // negotiate keeps the answer readable: with selectors the whole of it, and for
@@ -59,13 +61,16 @@ func deleteField(h http.Header, name string) {
 	}
 }
 
-func (x *exchange) scrubber() *scrubber {
+func (x *exchange) scrubber() *echo.Scrubber {
 	if x.dest.InsecureEcho {
 		return nil
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return newScrubber(x.revealed, minEcho)
+	if x.scrub == nil || len(x.revealed) != x.scrubs { // a streamed body reveals more on its way
+		x.scrub, x.scrubs = echo.New(x.revealed, echo.MinBytes), len(x.revealed)
+	}
+	return x.scrub
 }
 
 // answer makes resp fit for the caller, or closes it.
@@ -89,7 +94,7 @@ func (a *answer) process() error {
 	if err := a.finishHeader(a.resp.Header); err != nil {
 		return err
 	}
-	a.resp.Status = a.scrub.text(a.resp.Status)
+	a.resp.Status = a.scrub.Text(a.resp.Status)
 	switch {
 	case a.resp.StatusCode == http.StatusSwitchingProtocols:
 		a.upgrade()
@@ -117,7 +122,7 @@ func (a *answer) finishHeader(h http.Header) error {
 	if a.x.dest.seal != nil {
 		sealed = a.x.dest.seal.header
 	}
-	a.scrub.header(h, sealed)
+	a.scrub.Header(h, func(name string) bool { return sealed[name] != nil })
 	return nil
 }
 
@@ -203,9 +208,7 @@ func (a *answer) sealWhole(f format, body []byte) error {
 	if err := a.required(); err != nil {
 		return err
 	}
-	if a.scrub != nil {
-		edited, _ = a.scrub.scrub(nil, edited, true)
-	}
+	edited = a.scrub.Bytes(edited)
 	if err := a.finishHeader(a.resp.Trailer); err != nil {
 		return err
 	}
@@ -243,7 +246,7 @@ func (a *answer) sealStream(src io.Reader) {
 // handOn makes src, scrubbed, the body that the caller reads.
 func (a *answer) handOn(src io.Reader, more io.Closer) {
 	if a.scrub != nil {
-		src = &scrubReader{src: src, scrub: a.scrub}
+		src = a.scrub.Reader(src)
 	}
 	a.resp.Body = &handed{a: a, src: src, upstream: a.resp.Body, more: more}
 }
@@ -274,8 +277,8 @@ func (a *answer) scrubBody() error {
 // scrubEagerly keeps the length of a short answer known. A body that breaks off
 // breaks off for the caller at the same place.
 func (a *answer) scrubEagerly() error {
-	body, err := io.ReadAll(a.resp.Body)
-	scrubbed, _ := a.scrub.scrub(nil, body, true)
+	body, err := readLength(a.resp.Body, a.resp.ContentLength)
+	scrubbed := a.scrub.Bytes(body)
 	changed := !bytes.Equal(scrubbed, body)
 	if err != nil {
 		upstream := a.resp.Body
@@ -292,6 +295,13 @@ func (a *answer) scrubEagerly() error {
 	a.resp.Body.Close()
 	a.setBody(scrubbed, changed)
 	return nil
+}
+
+// readLength reads all of src, of which n bytes are expected.
+func readLength(src io.Reader, n int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, n+bytes.MinRead))
+	_, err := b.ReadFrom(src)
+	return b.Bytes(), err
 }
 
 // failing ends in err.
@@ -354,7 +364,7 @@ func (a *answer) upgrade() {
 		io.Reader
 		io.Writer
 		io.Closer
-	}{&scrubReader{src: conn, scrub: a.scrub}, conn, conn}
+	}{a.scrub.Reader(conn), conn, conn}
 }
 
 // lazyGzip waits for the first Read, so that a slow answer's header is not held

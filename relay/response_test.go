@@ -402,3 +402,27 @@ func isTimeout(err error) bool {
 	t, ok := err.(interface{ Timeout() bool })
 	return ok && t.Timeout()
 }
+
+func TestElsewhere_ErrorResponsesLeftUnsealed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 201, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503} {
+		r := sealingRig(t, false, answering(status, "application/json", `{"access_token":"`+secret+`"}`))
+		resp, body, err := r.do(newRequest(t, "GET", "https://"+host+"/", "", ""))
+		require.NoError(t, err)
+		require.Equal(t, status, resp.StatusCode)
+		leaktest.None(t, []byte(body), secret)
+		require.Len(t, sealedIn(body), 1)
+	}
+}
+
+// The route decides, not the grant: what a second grant type returns is sealed.
+func TestElsewhere_SecondGrantTypeNotSealed(t *testing.T) {
+	t.Parallel()
+	r := sealingRig(t, true, answering(200, "application/json", `{"access_token":"`+secret+`","nested":{"refresh_token":"`+secret+`2"}}`))
+	for _, grant := range []string{"password", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"} {
+		_, body, err := r.do(newRequest(t, "POST", "https://"+host+"/", formType, "grant_type="+grant))
+		require.NoError(t, err)
+		leaktest.None(t, []byte(body), secret, secret+"2")
+		require.Len(t, sealedIn(body), 2)
+	}
+}

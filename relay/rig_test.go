@@ -154,7 +154,9 @@ func (r *rig) kinds() (kinds []string) {
 }
 
 // seal labels a value for host.
-func (r *rig) seal(plain string) string { return r.sealAs(plain, tokenvault.Label{Hosts: []string{host}}) }
+func (r *rig) seal(plain string) string {
+	return r.sealAs(plain, tokenvault.Label{Hosts: []string{host}})
+}
 
 func (r *rig) sealAs(plain string, l tokenvault.Label) string {
 	r.t.Helper()
@@ -249,7 +251,7 @@ var errBroken = errors.New("broken")
 
 var epoch = time.Date(2099, 1, 2, 3, 4, 5, 0, time.UTC)
 
-
 type netConn = net.Conn
+type contextT = context.Context
 
 func newBody(s string) io.Reader { return strings.NewReader(s) }

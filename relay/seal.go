@@ -27,7 +27,7 @@ type sealing struct {
 func newSealing(d Destination, maxBody int64) (*sealing, error) {
 	if len(d.Seal) == 0 {
 		if d.Require {
-			return nil, errors.New("Require: set without Seal")
+			return nil, in("Require", errors.New("set without Seal"))
 		}
 		return nil, nil
 	}
@@ -36,7 +36,7 @@ func newSealing(d Destination, maxBody int64) (*sealing, error) {
 	for i := range d.Seal {
 		f := d.Seal[i]
 		if err := s.add(&f, &paths); err != nil {
-			return nil, fmt.Errorf("Seal[%d]%w", i, err)
+			return nil, fmt.Errorf("%s[%d].%w", "Seal", i, err)
 		}
 	}
 	if len(paths) == 0 {
@@ -44,7 +44,7 @@ func newSealing(d Destination, maxBody int64) (*sealing, error) {
 	}
 	e, err := jsonedit.Compile(paths...)
 	if err != nil {
-		return nil, fmt.Errorf("Seal: %w", err)
+		return nil, in("Seal", err)
 	}
 	s.editor = e.Limit(maxBody)
 	return s, nil
@@ -52,24 +52,24 @@ func newSealing(d Destination, maxBody int64) (*sealing, error) {
 
 func (s *sealing) add(f *Field, paths *[]string) error {
 	if f.TTL < 0 {
-		return errors.New(".TTL: negative")
+		return in("TTL", errNegative)
 	}
 	f.Hosts = append([]string(nil), f.Hosts...)
 	for i, h := range f.Hosts {
 		if _, err := hosts.Parse(h); err != nil {
-			return fmt.Errorf(".Hosts[%d]: %q: %w", i, h, err)
+			return element("Hosts", i, fmt.Errorf("%q: %w", h, err))
 		}
 	}
 	if name, ok := strings.CutPrefix(f.At, "header:"); ok {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if !httpguts.ValidHeaderFieldName(name) || framing[name] {
-			return fmt.Errorf(".At: %q: no header field that can hold a credential", f.At)
+			return in("At", fmt.Errorf("%q: no header field that can hold a credential", f.At))
 		}
 		s.header[name] = f
 		return nil
 	}
 	if _, err := jsonedit.Compile(f.At); err != nil {
-		return fmt.Errorf(".At: %q: %w", f.At, err)
+		return in("At", fmt.Errorf("%q: %w", f.At, err))
 	}
 	*paths = append(*paths, f.At)
 	s.fields = append(s.fields, f)

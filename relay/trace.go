@@ -2,19 +2,30 @@ package relay
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
+
+	"github.com/seed-6d9a6c17/tokenvault/internal/echo"
 )
 
 // context is the request's, without the one trace hook that is handed header
-// values as they are sent.
+// values as they are sent, and with echoes in interim answers scrubbed.
 func (x *exchange) context() context.Context {
 	ctx := x.req.Context()
 	trace := httptrace.ContextClientTrace(ctx)
-	if trace == nil || trace.WroteHeaderField == nil {
+	if trace == nil || trace.WroteHeaderField == nil && trace.Got1xxResponse == nil {
 		return ctx
 	}
 	quiet := *trace
 	quiet.WroteHeaderField = nil
+	if got := trace.Got1xxResponse; got != nil {
+		quiet.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
+			scrubbed := http.Header(h).Clone()
+			x.echoes().Header(scrubbed, nil) // on a goroutine of Base's
+			return got(code, textproto.MIMEHeader(scrubbed))
+		}
+	}
 	return &traced{ctx, httptrace.WithClientTrace(context.Background(), &quiet)}
 }
 
@@ -30,4 +41,14 @@ func (t *traced) Value(key any) any {
 		return v
 	}
 	return t.Context.Value(key)
+}
+
+// echoes is a scrubber of its own, for use beside the answer's.
+func (x *exchange) echoes() *echo.Scrubber {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.dest == nil || x.dest.InsecureEcho {
+		return nil
+	}
+	return echo.New(x.revealed, echo.MinBytes)
 }

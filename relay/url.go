@@ -120,5 +120,5 @@ func (e *bodyEdit) pair(kind, pair string, open *names) (string, error) {
 		return "", err
 	}
 	e.opened++
-	return rawName + "=" + url.QueryEscape(string(plain)), nil
+	return rawName + "=" + url.QueryEscape(plain), nil
 }

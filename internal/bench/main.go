@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -55,6 +56,13 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	var reports []ratio.Report
+	for _, c := range counts() {
+		if match.MatchString(c.Name) {
+			report := c.report(context.Background())
+			table(out, report)
+			reports = append(reports, report)
+		}
+	}
 	for _, row := range rows() {
 		if match.MatchString(row.Name) {
 			report := ratio.Measure(row, ratio.Options{Rounds: *rounds})

@@ -18,7 +18,9 @@ import (
 func table(out io.Writer, r ratio.Report) {
 	fmt.Fprintf(out, "\n%s\n", r.Row)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "case\tratio\tquartiles\tns/op\tB/op\tallocs/op\t")
+	if len(r.Results) > 0 {
+		fmt.Fprintln(w, "case\tratio\tquartiles\tns/op\tB/op\tallocs/op\t")
+	}
 	for _, c := range r.Results {
 		fmt.Fprintf(w, "%s\t%.3f\t%.3f-%.3f\t%.0f\t%.0f\t%.1f\t\n", c.Case, c.Ratio, c.Low, c.High, c.NsPerOp, c.BytesPerOp, c.Allocs)
 	}
@@ -68,6 +70,9 @@ func withFigures(readme []byte, reports []ratio.Report) ([]byte, error) {
 }
 
 func cases(r ratio.Report) string {
+	if len(r.Results) == 0 {
+		return "counted"
+	}
 	var parts []string
 	for _, c := range r.Results {
 		name := c.Case
@@ -111,13 +116,18 @@ const (
 func svg(reports []ratio.Report) []byte {
 	lines := 1
 	for _, r := range reports {
-		lines += len(r.Results) + 2
+		if len(r.Results) > 0 { // a count has no bars
+			lines += len(r.Results) + 2
+		}
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="system-ui, sans-serif" font-size="12">`+"\n", labelWidth+barWidth+90, lines*rowHeight)
 	fmt.Fprintln(&out, `<rect width="100%" height="100%" fill="#ffffff"/>`)
 	y := rowHeight
 	for _, r := range reports {
+		if len(r.Results) == 0 {
+			continue
+		}
 		fmt.Fprintf(&out, `<text x="10" y="%d" font-weight="600" fill="#1f2937">%s</text>`+"\n", y, html.EscapeString(r.Row))
 		y += rowHeight
 		low, high := span(r)

@@ -35,7 +35,8 @@ type Value struct {
 }
 
 // A Scrubber replaces plaintexts that come back. It recognises them as they are, JSON-escaped, percent-encoded and in
-// base64, and remembers how much it has made the answer grow.
+// base64, and remembers how much it has made the answer grow. It is used by one
+// goroutine at a time.
 type Scrubber struct {
 	needles []needle
 	first   [256]bool // bytes that a needle's spelling may begin with
@@ -44,34 +45,36 @@ type Scrubber struct {
 
 // A needle is one text to be found in any of its spellings.
 type needle struct {
-	text    string
-	base64  bool   // "-" is "+" and "_" is "/", padding may follow
-	replace string // what takes its place
-	quote   bool   // it was a JSON value of its own
-	fill    bool
+	text    string // of a base64 needle empty until it is needed
+	plain   string
+	head    [2]byte // of text
+	base64  bool    // "-" is "+" and "_" is "/", padding may follow
+	replace string  // what takes its place
+	quote   bool    // it was a JSON value of its own
+	fill    bool    // replace is made as long as what was found
 }
 
 // New returns a Scrubber of the values of at least atLeast bytes, nil when there
 // is none.
 func New(values []Value, atLeast int) *Scrubber {
-	var s *Scrubber
+	if len(values) == 0 {
+		return nil
+	}
+	s := &Scrubber{growth: maxGrowth, needles: make([]needle, 0, min(2*len(values), maxNeedles+1))}
 	for _, v := range values {
-		if s == nil && len(v.Plain) >= atLeast {
-			s = &Scrubber{growth: maxGrowth}
-		}
-		if s == nil || len(v.Plain) < atLeast || len(s.needles) >= maxNeedles {
+		if len(v.Plain) < atLeast || len(s.needles) >= maxNeedles {
 			continue
 		}
-		n := needle{text: v.Plain, replace: v.Replace, fill: v.Fill}
+		n := needle{text: v.Plain, plain: v.Plain, replace: v.Replace, fill: v.Fill}
 		if v.JSON {
 			n = jsonNeedle(n)
 		}
 		if !v.Basic && len(n.text) >= atLeast {
 			s.add(n)
 		}
-		s.add(needle{text: base64.RawStdEncoding.EncodeToString([]byte(v.Plain)), base64: true, replace: v.Replace, fill: v.Fill})
+		s.add(needle{plain: v.Plain, base64: true, replace: v.Replace, fill: v.Fill})
 	}
-	if s == nil || len(s.needles) == 0 {
+	if len(s.needles) == 0 {
 		return nil
 	}
 	s.first['%'], s.first['\\'] = true, true
@@ -83,7 +86,7 @@ func New(values []Value, atLeast int) *Scrubber {
 func jsonNeedle(n needle) needle {
 	var text string
 	if json.Unmarshal([]byte(n.text), &text) == nil {
-		n.text = text
+		n.text, n.plain = text, text
 		return n
 	}
 	n.quote = true
@@ -94,17 +97,62 @@ func jsonNeedle(n needle) needle {
 }
 
 func (s *Scrubber) add(n needle) {
-	if n.text == "" {
-		return
+	if n.base64 {
+		var block [3]byte
+		var head [4]byte
+		copy(block[:], n.plain)
+		base64.StdEncoding.Encode(head[:], block[:])
+		n.head = [2]byte(head[:2])
+	} else if copy(n.head[:], n.text) == 1 {
+		n.head[1] = '%' // any
 	}
 	s.needles = append(s.needles, n)
-	s.first[n.text[0]] = true
-	switch n.text[0] {
-	case '+', '-', ' ':
+	c := n.head[0]
+	s.first[c] = true
+	switch {
+	case c == ' ', c == '+' && n.base64:
 		s.first['+'], s.first['-'] = true, true
-	case '/', '_':
-		s.first['/'], s.first['_'] = true, true
+	case c == '/' && n.base64:
+		s.first['_'] = true
 	}
+}
+
+// encode completes a base64 needle that has been met.
+func (n *needle) encode() {
+	if n.base64 && n.text == "" {
+		n.text = base64.RawStdEncoding.EncodeToString([]byte(n.plain))
+	}
+}
+
+// begins is a quick no: whether some needle may begin at b[i].
+func begins[T string | []byte](s *Scrubber, b T, i int) bool {
+	c := b[i]
+	if !s.first[c] {
+		return false
+	}
+	if c == '%' || c == '\\' || i+1 == len(b) {
+		return true
+	}
+	c = b[i+1]
+	if c == '%' || c == '\\' || c == '+' || c == '-' || c == '_' {
+		return true
+	}
+	for k := range s.needles {
+		if h := s.needles[k].head[1]; h == c || h == '%' || h == '\\' {
+			return true
+		}
+	}
+	return false
+}
+
+// clean reports that b holds nothing that could be a needle.
+func clean[T string | []byte](s *Scrubber, b T) bool {
+	for i := range len(b) {
+		if s.first[b[i]] && begins(s, b, i) {
+			return false
+		}
+	}
+	return true
 }
 
 // scrub appends b to dst without what it finds. Unless b is the last of its
@@ -112,7 +160,7 @@ func (s *Scrubber) add(n needle) {
 func (s *Scrubber) scrub(dst, b []byte, last bool) (out, rest []byte) {
 	from := 0
 	for i := 0; i < len(b); i++ {
-		if !s.first[b[i]] {
+		if !s.first[b[i]] || !begins(s, b, i) {
 			continue
 		}
 		n, length, cut := s.at(b[i:])
@@ -127,6 +175,16 @@ func (s *Scrubber) scrub(dst, b []byte, last bool) (out, rest []byte) {
 		}
 	}
 	return append(dst, b[from:]...), nil
+}
+
+// Bytes scrubs a whole text; the same bytes when there is nothing to scrub. It is
+// fine on a nil Scrubber.
+func (s *Scrubber) Bytes(b []byte) []byte {
+	if s == nil || clean(s, b) {
+		return b
+	}
+	out, _ := s.scrub(nil, b, true)
+	return out
 }
 
 // replacement keeps the answer from growing without end: an upstream that
@@ -164,7 +222,7 @@ func (s *Scrubber) at(b []byte) (found *needle, length int, cut bool) {
 
 // Text scrubs a whole text. It is fine on a nil Scrubber.
 func (s *Scrubber) Text(v string) string {
-	if s == nil || len(v) < MinBytes {
+	if s == nil || len(v) < MinBytes || clean(s, v) {
 		return v
 	}
 	out, _ := s.scrub(nil, []byte(v), true)
@@ -193,56 +251,58 @@ func (s *Scrubber) Header(h http.Header, spare func(name string) bool) {
 // match reports how much of b is n's text, in any spelling, and whether b ends
 // before that is certain.
 func (n *needle) match(b []byte) (length int, cut bool) {
+	n.encode()
+	length, cut = n.spelt(b, true, true)
+	percent, escape := strings.Contains(n.text, "%"), strings.Contains(n.text, `\`)
+	for _, as := range [...]struct{ try, percent, escape bool }{
+		// a text that holds "%" or a backslash itself may stand there as it is
+		{percent, false, true}, {escape, true, false}, {percent && escape, false, false},
+	} {
+		if as.try {
+			l, c := n.spelt(b, as.percent, as.escape)
+			length, cut = max(length, l), cut || c
+		}
+	}
+	return length, cut
+}
+
+// spelt is match for b with or without percent-encoding and JSON's escapes.
+func (n *needle) spelt(b []byte, percent, escape bool) (length int, cut bool) {
 	i := 0
 	for k := 0; k < len(n.text); {
 		if i == len(b) {
 			return 0, true
 		}
-		size, taken, cut := n.step(b[i:], n.text[k:])
-		if cut || size == 0 {
-			return n.raw(b, cut)
+		var size, taken int
+		switch c := b[i]; {
+		case c == '%' && percent:
+			size, taken, cut = n.percent(b[i:], n.text[k:])
+		case c == '\\' && escape:
+			size, taken, cut = n.escape(b[i:], n.text[k:])
+		case n.same(c, n.text[k]) || c == '+' && percent && n.text[k] == ' ':
+			size, taken = 1, 1
+		}
+		if size == 0 {
+			return 0, cut
 		}
 		i += size
 		k += taken
 	}
-	if n.base64 {
-		i += padding(b[i:])
+	if !n.base64 {
+		return i, false
 	}
-	return i, false
+	pad, cut := padding(b[i:], -len(n.text)&3)
+	return i + pad, cut
 }
 
-// raw is for texts that hold "%" or a backslash themselves.
-func (n *needle) raw(b []byte, cut bool) (length int, more bool) {
-	switch {
-	case len(b) >= len(n.text) && string(b[:len(n.text)]) == n.text:
-		return len(n.text), false
-	case len(b) < len(n.text) && n.text[:len(b)] == string(b):
-		return 0, true
+// percent reads one percent-encoded byte of b: size bytes of b are taken bytes
+// of text. size is 0 when it is another.
+func (n *needle) percent(b []byte, text string) (size, taken int, cut bool) {
+	if len(b) < 3 {
+		return 0, 0, n.hexOrCut(b[1:])
 	}
-	return 0, cut
-}
-
-// step reads one character of b, in whatever spelling, that the text begins
-// with: size bytes of b are taken bytes of text. size is 0 when it is another.
-func (n *needle) step(b []byte, text string) (size, taken int, cut bool) {
-	c, size := b[0], 1
-	switch c {
-	case '%':
-		if len(b) < 3 {
-			return 0, 0, n.hexOrCut(b[1:])
-		}
-		if v, ok := hexValue(b[1:3]); ok {
-			c, size = byte(v), 3
-		}
-	case '\\':
-		return n.escape(b, text)
-	case '+':
-		if text[0] == ' ' {
-			c = ' '
-		}
-	}
-	if n.same(c, text[0]) {
-		return size, 1, false
+	if v, ok := hexValue(b[1:3]); ok && n.same(byte(v), text[0]) {
+		return 3, 1, false
 	}
 	return 0, 0, false
 }
@@ -263,7 +323,7 @@ func (n *needle) same(c, want byte) bool {
 	return n.base64 && (c == '-' && want == '+' || c == '_' && want == '/')
 }
 
-// escape is step for JSON's escapes (RFC 8259 section 7).
+// escape is percent for JSON's escapes (RFC 8259 section 7).
 func (n *needle) escape(b []byte, text string) (size, taken int, cut bool) {
 	if len(b) < 2 {
 		return 0, 0, true
@@ -318,15 +378,18 @@ func hexValue(b []byte) (v rune, ok bool) {
 	return v, true
 }
 
-// padding is the length of up to two "=", percent-encoded or not.
-func padding(b []byte) (n int) {
-	for range 2 {
-		switch {
-		case len(b) > n && b[n] == '=':
+// padding is the length of up to most "=" at the beginning of b, percent-encoded
+// or not, and whether more may follow.
+func padding(b []byte, most int) (n int, cut bool) {
+	for range most {
+		switch rest := b[n:]; {
+		case len(rest) > 0 && rest[0] == '=':
 			n++
-		case len(b) >= n+3 && strings.EqualFold(string(b[n:n+3]), "%3d"):
+		case len(rest) >= 3 && strings.EqualFold(string(rest[:3]), "%3d"):
 			n += 3
+		default:
+			return n, len(rest) < 3 && strings.HasPrefix("%3d", strings.ToLower(string(rest)))
 		}
 	}
-	return n
+	return n, false
 }

@@ -42,5 +42,5 @@ func (r *reader) fill() {
 	var rest []byte
 	r.out, rest = r.scrub.scrub(r.out[:0], r.in[:held+n], err != nil)
 	r.pending = r.out
-	r.in = r.in[:copy(r.in, rest)]
+	r.in = r.in[:copy(r.in[:cap(r.in)], rest)]
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"html"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,38 +15,43 @@ import (
 //go:embed web
 var web embed.FS
 
-// scripts are the static files that a browser may ask for.
-var scripts = []string{"bridge.js", "worker.js", "client.js"}
+// Static files by who serves them.
+var (
+	ownScripts = []string{"bridge.js", "worker.js", "client.js"}
+	appScripts = []string{"worker.js", "client.js"}
+)
 
 // bridge serves the page that an application loads in a frame. Only the
 // applications may frame it, and it does nothing when it is not framed.
 func (p *Proxy) bridge(w http.ResponseWriter, _ *http.Request) error {
+	page, err := web.ReadFile("web/bridge.html")
+	if err != nil {
+		return err
+	}
+	apps := strings.Join(p.config.Origins, " ")
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "+strings.Join(p.config.Origins, " "))
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
+		"require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors "+apps)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
-	page, err := web.ReadFile("web/bridge.html")
-	if err != nil {
-		return err
-	}
-	_, _ = w.Write(page)
+	_, _ = w.Write(bytes.ReplaceAll(page, []byte("__TOKENVAULT_APPS__"), []byte(html.EscapeString(apps))))
 	return nil
 }
 
 // static serves the browser part's scripts.
 func (p *Proxy) static(w http.ResponseWriter, r *http.Request) error {
-	return script(w, r.PathValue("file"), p.config.Origin)
+	return script(w, ownScripts, path.Base(r.URL.Path), p.config.Origin)
 }
 
-// script serves one of the scripts for the vault at origin. The origin is
+// script serves one of the named scripts for the vault at origin. The origin is
 // written into it: a script that learnt it from its address could be registered
 // with another one by whoever injects code into the application, and would stay.
-func script(w http.ResponseWriter, name, origin string) error {
-	if !slices.Contains(scripts, name) {
+func script(w http.ResponseWriter, names []string, name, origin string) error {
+	if !slices.Contains(names, name) {
 		return notListed
 	}
 	text, err := web.ReadFile(path.Join("web", name))
@@ -60,12 +67,20 @@ func script(w http.ResponseWriter, name, origin string) error {
 	return nil
 }
 
-// listedRoute is one entry of the list that the browser part reroutes by.
+// listedRoute is one entry of the list that the browser part reroutes by: a URL
+// without query that is From and a rest that Path matches goes to To and that
+// rest, unless a rule of Except matches too.
 type listedRoute struct {
-	Methods string `json:"method,omitempty"` // empty: all
-	From    string `json:"from"`             // URL prefix that the application calls
-	To      string `json:"to"`               // where it goes: under this proxy's origin
-	Exact   bool   `json:"exact,omitempty"`  // From is a whole URL without query, not a prefix
+	rule
+	From   string `json:"from"`
+	To     string `json:"to"` // under this proxy's origin
+	Except []rule `json:"except,omitempty"`
+}
+
+// rule is a ServeMux pattern for a browser.
+type rule struct {
+	Method string `json:"method,omitempty"` // empty: all; GET: HEAD too
+	Path   string `json:"path"`             // a regular expression
 }
 
 // routeList tells the browser part which of the application's calls to send
@@ -76,57 +91,92 @@ func (p *Proxy) routeList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return serverDown
 	}
-	origins := append([]string{p.config.Origin}, p.config.Origins...)
 	list := []listedRoute{}
 	for _, e := range []struct{ from, to string }{
 		{m.Token, "token"}, {m.Revocation, "revoke"}, {m.UserInfo, "userinfo"},
 	} {
 		if e.from != "" {
-			list = append(list, listedRoute{From: e.from, To: p.config.Origin + "/oauth2/" + e.to, Exact: true})
+			list = append(list, listedRoute{rule{Path: "^$"}, e.from, p.config.Origin + "/oauth2/" + e.to, nil})
 		}
 	}
 	for i, rt := range p.listed {
-		method, pattern, found := strings.Cut(p.config.Resources[i].Pattern, " ")
-		if !found {
-			method, pattern = "", method
+		listed := listedRoute{newRule(p.config.Resources[i].Pattern), strings.TrimSuffix(rt.target.base.String(), "/"), p.config.Origin, nil}
+		for _, pattern := range p.config.Resources[i].Exclude {
+			listed.Except = append(listed.Except, newRule(pattern))
 		}
-		prefix, wild := cutPattern(pattern)
-		base := strings.TrimSuffix(rt.target.base.String(), "/")
-		list = append(list, listedRoute{Methods: method, From: base + prefix, To: p.config.Origin + prefix, Exact: !wild})
+		list = append(list, listed)
 	}
-	writeJSON(w, map[string]any{"origins": origins, "header": headerName, "routes": list})
+	writeJSON(w, map[string]any{"header": headerName, "routes": list})
 	return nil
 }
 
-// cutPattern returns a pattern's fixed part, and whether more may follow.
-func cutPattern(pattern string) (prefix string, more bool) {
-	pattern = strings.TrimSpace(pattern)
-	if exact, ok := strings.CutSuffix(pattern, "{$}"); ok {
-		return exact, false
+var wildcard = regexp.MustCompile(`\{[^{}]*\}`)
+
+// newRule translates a ServeMux pattern, which New has checked, into a regular
+// expression that means the same to Go and to JavaScript.
+func newRule(pattern string) rule {
+	method, pattern, found := strings.Cut(pattern, " ")
+	if !found {
+		method, pattern = "", method
 	}
-	if i := strings.IndexByte(pattern, '{'); i >= 0 {
-		return pattern[:i], true
+	pattern = strings.TrimLeft(pattern, " \t")
+	var b strings.Builder
+	literal := func(s string) { b.WriteString(regexp.QuoteMeta(asInURL(s))) }
+	b.WriteByte('^')
+	for at := 0; ; {
+		next := wildcard.FindStringIndex(pattern[at:])
+		if next == nil {
+			literal(pattern[at:])
+			break
+		}
+		literal(pattern[at : at+next[0]])
+		switch name := pattern[at+next[0] : at+next[1]]; {
+		case name == "{$}":
+		case strings.HasSuffix(name, "...}"):
+			b.WriteString(".*")
+		default:
+			b.WriteString("[^/]+")
+		}
+		at += next[1]
 	}
-	return pattern, strings.HasSuffix(pattern, "/")
+	if !strings.HasSuffix(pattern, "/") {
+		b.WriteByte('$')
+	}
+	return rule{method, b.String()}
+}
+
+// asInURL is a path as a browser's URL has it (URL standard, path
+// percent-encode set).
+func asInURL(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?^`{}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // AppScripts serves the service worker and its module from the application's
 // own origin, where browsers demand them: mount it at /tokenvault/ there.
 // Origin is the proxy's. The worker reroutes the application's unchanged fetch
-// calls when they match the list it gets from the proxy.
+// calls when they match the list it gets from the proxy. An application with a
+// Content-Security-Policy lists the proxy's origin in connect-src.
 func AppScripts(origin string) (http.Handler, error) {
 	if _, err := parseOrigin(origin); err != nil {
 		return nil, fmt.Errorf("spa: AppScripts: origin %w", err)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := path.Base(r.URL.Path)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			badMethod.write(w)
 			return
 		}
-		// The worker may control the whole application.
+		// The worker may control the whole application, and load nothing.
 		w.Header().Set("Service-Worker-Allowed", "/")
-		if err := script(w, name, origin); err != nil {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src http: https:")
+		if err := script(w, appScripts, path.Base(r.URL.Path), origin); err != nil {
 			problemOf(err).write(w)
 		}
 	}), nil

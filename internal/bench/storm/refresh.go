@@ -97,7 +97,7 @@ const tick = 0.02
 func (s storm) run(seed uint64) result {
 	m := &simulation{storm: s, rng: rand.New(rand.NewPCG(seed, 0)), grant: make([]grant, s.grants)}
 	m.start = math.Floor(-s.before - s.spread)
-	m.result.start = int(m.start)
+	m.result.start, m.last = int(m.start), m.start
 	for i := range m.grant {
 		g := &m.grant[i]
 		g.lease, g.notBefore = math.Inf(-1), math.Inf(-1)

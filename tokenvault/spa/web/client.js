@@ -5,23 +5,31 @@
 //   await start();
 
 const vault = '__TOKENVAULT_ORIGIN__';
+const patience = 30_000; // ms
+
+const late = (what) => new Promise((_, reject) => {
+  setTimeout(() => reject(new Error(`tokenvault: ${what} takes too long`)), patience);
+});
 
 // start registers the worker and resolves once it controls the page, so that
 // the first call goes through it.
 export async function start({ url = '/tokenvault/worker.js' } = {}) {
-  const registration = await navigator.serviceWorker.register(url, { scope: '/' });
-  await navigator.serviceWorker.ready;
-  if (navigator.serviceWorker.controller) return;
+  if (!navigator.serviceWorker) throw new Error('tokenvault: this browser or page has no service workers (https is needed)');
+  const { serviceWorker } = navigator;
+  await serviceWorker.register(url, { scope: '/' });
+  const registration = await Promise.race([serviceWorker.ready, late('the service worker')]);
+  if (serviceWorker.controller) return;
+  // The first load, or one past the worker: it takes the page over on request.
   const controlled = new Promise((resolve) => {
-    navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true });
+    serviceWorker.addEventListener('controllerchange', resolve, { once: true });
   });
   registration.active.postMessage('claim');
-  await controlled;
+  await Promise.race([controlled, late('the service worker')]);
 }
 
 const call = async (name, method) => {
   const response = await fetch(`${vault}/.tokenvault/${name}`, {
-    method, credentials: 'include', cache: 'no-store', headers: { 'X-Tokenvault': '1' },
+    method, credentials: 'include', cache: 'no-store', headers: { 'X-Tokenvault': '1' }, signal: AbortSignal.timeout(patience),
   });
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error(answer.error_description), { code: answer.error, status: response.status });
