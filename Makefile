@@ -17,7 +17,7 @@ servers:
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@test -x $(GOBIN)/golangci-lint || go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GOBIN)/golangci-lint run -c $(CURDIR)/.golangci.yml ./...); done
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GOBIN)/golangci-lint run --allow-parallel-runners -c $(CURDIR)/.golangci.yml ./...); done
 
 bench:
 	cd internal/bench && go run . -json results.json -svg results.svg -readme ../../README.md

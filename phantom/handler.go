@@ -34,7 +34,7 @@ import (
 func (e *Exchanger) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if e.cfg.SkipPreflight && isPreflight(r) {
-			next.ServeHTTP(w, e.upstream(r, r.Context(), nil))
+			next.ServeHTTP(w, e.upstream(r.Context(), r, nil))
 			return
 		}
 		opaque, err := e.credential(r)
@@ -48,7 +48,7 @@ func (e *Exchanger) Handler(next http.Handler) http.Handler {
 			return
 		}
 		p := &passage{Context: r.Context(), token: t, authorization: [1]string{t.g.bearer}}
-		inner := e.upstream(r, p, p.authorization[:])
+		inner := e.upstream(p, r, p.authorization[:])
 		if t.g.bearer == "" {
 			next.ServeHTTP(w, inner)
 			return

@@ -9,7 +9,7 @@ import (
 
 // upstream is the request for next: a copy in ctx, with authorization as its only
 // Authorization, or none if that is empty.
-func (e *Exchanger) upstream(r *http.Request, ctx context.Context, authorization []string) *http.Request {
+func (e *Exchanger) upstream(ctx context.Context, r *http.Request, authorization []string) *http.Request {
 	inner := r.WithContext(ctx)
 	inner.Header = upstreamHeader(r.Header)
 	inner.Trailer = nil // fields that pass no check of ours

@@ -153,7 +153,7 @@ func (s *story) refusals(ctx context.Context) error {
 		before, _ := s.api.seen()
 		_, err := s.app.post(ctx, r.url, r.body, r.bearer)
 		if !errors.Is(err, r.want) {
-			return fmt.Errorf("%s: got %v, want %v", r.what, err, r.want)
+			return fmt.Errorf("%s: got %w, want %w", r.what, err, r.want)
 		}
 		if after, _ := s.api.seen(); after != before {
 			return fmt.Errorf("%s: refused, but a request was sent", r.what)

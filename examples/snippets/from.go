@@ -10,7 +10,7 @@ import (
 	"github.com/seed-6d9a6c17/tokenvault/tokenvault"
 )
 
-func fromGolangJWT(mux *http.ServeMux, api http.Handler) error {
+func FromGolangJWT(mux *http.ServeMux, api http.Handler) error {
 	// snippet: golangjwt
 	verifier, err := jwks.New(jwks.Config{Issuers: []jwks.Issuer{{
 		URL:      "https://login.example.com",
@@ -24,7 +24,7 @@ func fromGolangJWT(mux *http.ServeMux, api http.Handler) error {
 	return nil
 }
 
-func fromGoOIDC(ctx context.Context, verifier *jwks.Verifier, r *http.Request) error {
+func FromGoOIDC(ctx context.Context, verifier *jwks.Verifier, r *http.Request) error {
 	// snippet: gooidc
 	claims, err := verifier.VerifyRequest(r)
 	if err != nil {
@@ -41,7 +41,7 @@ func fromGoOIDC(ctx context.Context, verifier *jwks.Verifier, r *http.Request) e
 	return nil
 }
 
-func fromHostedRelay(ctx context.Context, keys *tokenvault.Keyring, sealedPassword string) (*http.Response, error) {
+func FromHostedRelay(ctx context.Context, keys *tokenvault.Keyring, sealedPassword string) (*http.Response, error) {
 	// snippet: hostedrelay
 	transport, err := relay.New(relay.Config{
 		Sealer: keys,

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-func seal(ctx context.Context, keyringFile string) error {
+func Seal(ctx context.Context, keyringFile string) error {
 	// snippet: seal
 	file, err := os.ReadFile(keyringFile) // a JWK Set; tokenvault.NewKey makes a key
 	if err != nil {
@@ -44,7 +44,7 @@ func seal(ctx context.Context, keyringFile string) error {
 	return nil
 }
 
-func throughRelay(ctx context.Context, keys *tokenvault.Keyring, sealed string) error {
+func ThroughRelay(ctx context.Context, keys *tokenvault.Keyring, sealed string) error {
 	// snippet: relay
 	transport, err := relay.New(relay.Config{
 		Sealer: keys,
@@ -72,7 +72,7 @@ func throughRelay(ctx context.Context, keys *tokenvault.Keyring, sealed string) 
 	return res.Body.Close()
 }
 
-func grants(ctx context.Context, keys *tokenvault.Keyring, db *sql.DB, config *oauth2.Config, code, pkce string) error {
+func Grants(ctx context.Context, keys *tokenvault.Keyring, db *sql.DB, config *oauth2.Config, code, pkce string) error {
 	// snippet: vault
 	store := sqlstore.NewStore(db, sqlstore.SQLite)
 	if err := store.Migrate(ctx); err != nil {
@@ -95,7 +95,7 @@ func grants(ctx context.Context, keys *tokenvault.Keyring, db *sql.DB, config *o
 	return nil
 }
 
-func proxy(v *vault.Vault) error {
+func Proxy(v *vault.Vault) error {
 	// snippet: spa
 	p, err := spa.New(spa.Config{
 		Vault: v, Provider: "example",
@@ -113,7 +113,7 @@ func proxy(v *vault.Vault) error {
 	return nil
 }
 
-func resourceServer(api http.Handler) error {
+func ResourceServer(api http.Handler) error {
 	// snippet: jwks
 	verifier, err := jwks.New(jwks.Config{Issuers: []jwks.Issuer{{
 		URL:      "https://login.example.com",
@@ -128,7 +128,7 @@ func resourceServer(api http.Handler) error {
 	return nil
 }
 
-func gateway(api http.Handler, verifier *jwks.Verifier, id, secret string) error {
+func Gateway(api http.Handler, verifier *jwks.Verifier, id, secret string) error {
 	// snippet: phantom
 	exchanger, err := phantom.New(phantom.Config{
 		Endpoint: "https://login.example.com/introspect",
@@ -144,7 +144,7 @@ func gateway(api http.Handler, verifier *jwks.Verifier, id, secret string) error
 	return nil
 }
 
-func quietLogs() error {
+func QuietLogs() error {
 	// snippet: redact
 	r, err := redact.New(redact.Default())
 	if err != nil {

@@ -94,7 +94,7 @@ func (r *run) copyTo(dst io.Writer, b []byte) error {
 }
 
 func (r *run) finishTo(dst io.Writer) error {
-	r.finish()
+	_ = r.finish() // kept in r.err, which writeTo returns
 	return r.writeTo(dst)
 }
 

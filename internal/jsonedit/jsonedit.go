@@ -37,12 +37,14 @@ import (
 // Tier tells how much of a document an Editor must hold at once.
 type Tier int
 
+// The tiers, from the least demanding to the most.
 const (
 	Streaming        Tier = iota // the scanner's window, and one selected value
 	ElementBuffered              // one candidate element or array
 	DocumentBuffered             // the whole document
 )
 
+// Errors of an edit, always wrapped.
 var (
 	ErrSyntax   = errors.New("jsonedit: invalid JSON") // also truncation, depth; the error says where
 	ErrTooLarge = errors.New("jsonedit: value over the buffer cap")

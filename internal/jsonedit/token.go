@@ -154,7 +154,7 @@ func (st numState) complete() bool {
 // the first byte that does not belong to it. more says that b ended first.
 func scanNumber(b []byte, i int, st numState) (end int, _ numState, more bool) {
 	for ; i < len(b); i++ {
-		next := numBad
+		var next numState
 		if c := b[i]; '0' <= c && c <= '9' {
 			next = digitStep(c, st)
 		} else {

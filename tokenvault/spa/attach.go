@@ -20,7 +20,6 @@ import (
 type target struct {
 	base   *url.URL
 	scopes []string
-	prefix string // what the browser calls it by, for the route list
 }
 
 // resourceRoute checks r. Errors name its field.

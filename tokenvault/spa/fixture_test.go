@@ -177,7 +177,6 @@ type authServer struct {
 	expires  int
 	revoked  []string
 	requests map[string]int
-	rotated  func() // called before a refresh is answered
 }
 
 func newAuthServer(t *testing.T) *authServer {

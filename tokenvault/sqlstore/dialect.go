@@ -14,6 +14,7 @@ import (
 // Dialect is the kind of database behind a *sql.DB.
 type Dialect int
 
+// The databases that are supported.
 const (
 	SQLite     Dialect = iota + 1 // 3.42 or newer; tested through modernc.org/sqlite
 	PostgreSQL                    // 14 or newer; tested through github.com/jackc/pgx/v5/stdlib
@@ -72,11 +73,14 @@ func (d *database) exec(ctx context.Context, what, q string, args ...any) (int, 
 	if err != nil {
 		return 0, err
 	}
-	result, err := d.db.ExecContext(ctx, q, args...)
-	if err != nil {
-		return 0, wrap(ctx, what, err)
-	}
-	n, err := result.RowsAffected()
+	var n int64
+	err = patiently(ctx, func() error {
+		result, err := d.db.ExecContext(ctx, q, args...)
+		if err == nil {
+			n, err = result.RowsAffected()
+		}
+		return err
+	})
 	return int(n), wrap(ctx, what, err)
 }
 
@@ -85,7 +89,8 @@ func (d *database) ready(ctx context.Context) error {
 	if d.checked.Load() {
 		return nil
 	}
-	version, err := d.version(ctx, d.db)
+	var version int
+	err := patiently(ctx, func() (err error) { version, err = d.version(ctx, d.db); return err })
 	if err != nil {
 		return err
 	}

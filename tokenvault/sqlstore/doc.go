@@ -10,6 +10,7 @@
 //	import _ "modernc.org/sqlite"
 //
 //	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN("grants.db"))
+//	db.SetMaxOpenConns(4) // hundreds at once only keep each other waiting
 //
 // SQLiteDSN sets what this needs and the driver's defaults lack: a write-ahead
 // log, synchronous=FULL, without which a rotated refresh token can be lost with
@@ -22,6 +23,7 @@
 //	db, err := sql.Open("pgx", "postgres://…")
 //	db.SetMaxOpenConns(20)
 //
+// After Migrate the role needs SELECT, INSERT, UPDATE and DELETE on the tables.
 // Leave fsync and synchronous_commit on; a grant is then as durable as the
 // server, and with synchronous standbys as durable as they are.
 //

@@ -43,7 +43,7 @@ const (
 // neighbouring releases can share a database while they are exchanged: migrate
 // after the last instance of the older one has gone.
 func (d *database) Migrate(ctx context.Context) error {
-	return d.migrateTo(ctx, len(migrations))
+	return patiently(ctx, func() error { return d.migrateTo(ctx, len(migrations)) })
 }
 
 func (d *database) migrateTo(ctx context.Context, target int) error {

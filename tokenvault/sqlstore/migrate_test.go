@@ -50,6 +50,11 @@ func TestMigrateByManyAtOnce(t *testing.T) {
 		dsn := SQLiteDSN(filepath.Join(t.TempDir(), "grants.db"))
 		many(t, SQLite, func() *sql.DB { return open(t, "sqlite", dsn) })
 	})
+	t.Run("SQLite without pragmas", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "grants.db")
+		many(t, SQLite, func() *sql.DB { return open(t, "sqlite", path) })
+	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
 		server := postgresServer(t)

@@ -30,7 +30,7 @@ func (s *Sessions) Get(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	var value []byte
-	err = s.db.QueryRowContext(ctx, q, []byte(key)).Scan(&value)
+	err = patiently(ctx, func() error { return s.db.QueryRowContext(ctx, q, []byte(key)).Scan(&value) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("sqlstore: no such key: %w", fs.ErrNotExist)
 	}

@@ -94,21 +94,27 @@ func (s *Store) read(ctx context.Context, what, where string, args ...any) ([]va
 	if err != nil {
 		return nil, err
 	}
+	var rows []vault.Row
+	err = patiently(ctx, func() (err error) { rows, err = s.readOnce(ctx, q, args); return err })
+	return rows, wrap(ctx, what, err)
+}
+
+func (s *Store) readOnce(ctx context.Context, q string, args []any) ([]vault.Row, error) {
 	found, err := s.db.QueryContext(ctx, q, args...)
 	if err != nil {
-		return nil, wrap(ctx, what, err)
+		return nil, err
 	}
 	defer func() { _ = found.Close() }()
 	var rows []vault.Row
 	for found.Next() {
 		r, err := scan(found)
 		if err != nil {
-			return nil, wrap(ctx, what, err)
+			return nil, err
 		}
 		rows = append(rows, r)
 	}
 	if err := found.Err(); err != nil {
-		return nil, wrap(ctx, what, err)
+		return nil, err
 	}
 	return rows, nil
 }

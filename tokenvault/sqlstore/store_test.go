@@ -31,6 +31,16 @@ func TestStoreOnSerializablePostgreSQL(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) vault.Store { return o.store(t) })
 }
 
+// A caller may open the file without SQLiteDSN, and then no connection waits
+// for another by itself.
+func TestStoreOnSQLiteWithoutPragmas(t *testing.T) {
+	t.Parallel()
+	o := opener{"sqlite", SQLite, func(t testing.TB) *sql.DB {
+		return open(t, "sqlite", filepath.Join(t.TempDir(), "grants.db"))
+	}}
+	storetest.Run(t, func(t *testing.T) vault.Store { return o.store(t) })
+}
+
 func row(id string) vault.Row {
 	return vault.Row{ID: id, Owner: "alice", State: vault.Active, Blob: "tv1.x", Expires: time.Now().Add(time.Hour)}
 }
