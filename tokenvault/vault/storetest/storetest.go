@@ -10,8 +10,6 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,90 +216,6 @@ func countRevisions(s *suite) {
 	}
 }
 
-// race runs f in racers goroutines that start together and returns how often
-// it reported true.
-func (s *suite) race(f func(n int) (bool, error)) int {
-	s.Helper()
-	var wins atomic.Int64
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for n := range racers {
-		wg.Go(func() {
-			<-start
-			ok, err := f(n)
-			if err != nil {
-				s.Errorf("racer %d: %v", n, err)
-			}
-			if ok {
-				wins.Add(1)
-			}
-		})
-	}
-	close(start)
-	wg.Wait()
-	return int(wins.Load())
-}
-
-func raceCreate(s *suite) {
-	for _, id := range []string{"a", "b", "c", "d"} {
-		wins := s.race(func(n int) (bool, error) {
-			r := full(id)
-			r.Generation = int64(n)
-			return s.store.Swap(s.ctx, r)
-		})
-		if r := s.get(id); wins != 1 || r.Revision != 1 {
-			s.Fatalf("%d creates won, revision %d; want 1 and 1", wins, r.Revision)
-		}
-	}
-}
-
-func raceSwap(s *suite) {
-	s.swap(full("a"), true)
-	for round := range int64(5) {
-		r := s.get("a")
-		var winner atomic.Int64
-		wins := s.race(func(n int) (bool, error) {
-			mine := r
-			mine.Generation = int64(1000 + n)
-			ok, err := s.store.Swap(s.ctx, mine)
-			if ok {
-				winner.Store(mine.Generation)
-			}
-			return ok, err
-		})
-		if got := s.get("a"); wins != 1 || got.Revision != round+2 || got.Generation != winner.Load() {
-			s.Fatalf("round %d: %d swaps won, revision %d, generation %d; want 1, %d, %d",
-				round, wins, got.Revision, got.Generation, round+2, winner.Load())
-		}
-	}
-}
-
-func raceCount(s *suite) {
-	r := bare("a", "o")
-	s.swap(r, true)
-	const each = 5
-	s.race(func(int) (bool, error) {
-		for done := 0; done < each; {
-			r, err := s.store.Get(s.ctx, "a")
-			if err != nil {
-				return false, err
-			}
-			r.Generation++
-			ok, err := s.store.Swap(s.ctx, r)
-			if err != nil {
-				return false, err
-			}
-			if ok {
-				done++
-			}
-		}
-		return true, nil
-	})
-	if r := s.get("a"); r.Generation != racers*each || r.Revision != racers*each+1 {
-		s.Fatalf("generation %d, revision %d after %d updates", r.Generation, r.Revision, racers*each)
-	}
-}
-
 func clock(s *suite) {
 	r := full("a")
 	r.Now = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -407,90 +321,6 @@ func largeBlob(s *suite) {
 	s.swap(r, true)
 	r.Revision = 1
 	s.wantRow(s.get("a"), r)
-}
-
-func (s *suite) wantIDs(rows []vault.Row, want ...string) {
-	s.Helper()
-	got := make([]string, len(rows))
-	for i, r := range rows {
-		got[i] = r.ID
-	}
-	if strings.Join(got, "|") != strings.Join(want, "|") {
-		s.Fatalf("List returned %q; want %q", got, want)
-	}
-}
-
-func listOrder(s *suite) {
-	for _, id := range []string{"b", "a", "Z", "ä", "aa", "_", "10", "9", "a b"} {
-		s.swap(bare(id, "o"), true)
-	}
-	s.wantIDs(s.list("o", "", 100), "10", "9", "Z", "_", "a", "a b", "aa", "b", "ä")
-	s.wantIDs(s.list("", "_", 100), "a", "a b", "aa", "b", "ä")
-}
-
-func listPages(s *suite) {
-	const total = 23
-	for n := range total {
-		s.swap(bare(string(rune('a'+n)), "o"), true)
-	}
-	for _, limit := range []int{1, 5, 22, 23, 24} {
-		for _, owner := range []string{"o", ""} {
-			var ids []string
-			after := ""
-			for {
-				rows := s.list(owner, after, limit)
-				if len(rows) > limit {
-					s.Fatalf("List returned %d rows; limit %d", len(rows), limit)
-				}
-				for _, r := range rows {
-					ids = append(ids, r.ID)
-				}
-				if len(rows) < limit {
-					break
-				}
-				after = rows[len(rows)-1].ID
-			}
-			if strings.Join(ids, "") != "abcdefghijklmnopqrstuvw" {
-				s.Fatalf("pages of %d: %q", limit, ids)
-			}
-		}
-	}
-	s.wantIDs(s.list("o", "not an id, after m", 2), "o", "p")
-}
-
-func listOwner(s *suite) {
-	for _, id := range []string{"1", "2", "3", "4"} {
-		s.swap(bare(id, map[bool]string{true: "even", false: "odd"}[id == "2" || id == "4"]), true)
-	}
-	s.wantIDs(s.list("even", "", 10), "2", "4")
-	s.wantIDs(s.list("odd", "1", 10), "3")
-	s.wantIDs(s.list("EVEN", "", 10))
-	s.wantIDs(s.list("", "", 10), "1", "2", "3", "4")
-	r := s.get("2")
-	r.Owner = "odd"
-	s.swap(r, true)
-	s.wantIDs(s.list("even", "", 10), "4")
-	s.wantIDs(s.list("odd", "", 10), "1", "2", "3")
-}
-
-func listRows(s *suite) {
-	want := full("a")
-	s.swap(want, true)
-	s.swap(bare("b", want.Owner), true)
-	rows := s.list(want.Owner, "", 10)
-	s.wantIDs(rows, "a", "b")
-	want.Revision = 1
-	s.wantRow(rows[0], want)
-	if before := s.get("a").Now; rows[0].Now.IsZero() || rows[1].Now.After(before) {
-		s.Fatalf("Row.Now of a listed row is %v, of a row read after it %v", rows[1].Now, before)
-	}
-}
-
-func listNothing(s *suite) {
-	s.wantIDs(s.list("", "", 10))
-	s.swap(bare("a", "o"), true)
-	s.wantIDs(s.list("o", "a", 10))
-	s.wantIDs(s.list("nobody", "", 10))
 }
 
 // wantFailing runs every method with ctx and expects errors that wrap want.
