@@ -25,6 +25,23 @@ func (f *columnFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, change nothing")
 }
 
+// check refuses flags that say nothing without the others.
+func (f *columnFlags) check(command string, dryRunFits bool) error {
+	problem := ""
+	switch {
+	case f.column != "" && f.table == "":
+		problem = "--table is missing"
+	case f.column == "" && (f.table != "" || f.db != "" || f.subjectColumn != ""):
+		problem = "--column is missing"
+	case f.dryRun && !dryRunFits:
+		problem = "--dry-run needs --column"
+	}
+	if problem == "" {
+		return nil
+	}
+	return &usageError{"tokenvault " + command, problem}
+}
+
 // batchRows are read, and their changes committed, at once.
 const batchRows = 1000
 
@@ -38,9 +55,6 @@ type table struct {
 }
 
 func (f *columnFlags) open(ctx context.Context) (*table, error) {
-	if f.table == "" {
-		return nil, errors.New("--table is missing")
-	}
 	t := &table{dryRun: f.dryRun}
 	for _, n := range []struct {
 		to   *string
@@ -78,9 +92,9 @@ type change func(ctx context.Context, r row) (string, error)
 // work applies change to every row. A row that fails is counted and left; the
 // others go on.
 func (t *table) work(ctx context.Context, term *terminal, what string, apply change) (outcome, error) {
-	var total int64
-	if err := t.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.name).Scan(&total); err != nil {
-		return outcome{}, t.failed(ctx, "read the table", err)
+	total, err := t.count(ctx)
+	if err != nil {
+		return outcome{}, err
 	}
 	p := term.progress(what, total)
 	defer p.end()
@@ -106,6 +120,20 @@ func (t *table) work(ctx context.Context, term *terminal, what string, apply cha
 	}
 }
 
+// count returns the number of rows. The key must tell all of them apart, or the
+// way from batch to batch would leave some out without a word.
+func (t *table) count(ctx context.Context) (int64, error) {
+	var total, keys int64
+	query := fmt.Sprintf("SELECT COUNT(*), COUNT(DISTINCT %s) FROM %s", t.key, t.name)
+	if err := t.db.QueryRowContext(ctx, query).Scan(&total, &keys); err != nil {
+		return 0, t.failed(ctx, "read the table", err)
+	}
+	if total != keys {
+		return 0, errors.New("the key column does not tell all rows apart: name a unique one with --key")
+	}
+	return total, nil
+}
+
 // rowError says that values could not be changed, and why the first could not.
 type rowError struct {
 	key any
@@ -115,12 +143,16 @@ type rowError struct {
 func (e *rowError) Error() string { return fmt.Sprintf("row %v: %v", e.key, e.err) }
 func (e *rowError) Unwrap() error { return e.err }
 
-func (t *table) batch(ctx context.Context, after any) ([]row, error) {
-	sub := "''"
-	if t.sub != "" {
-		sub = "COALESCE(CAST(" + t.sub + " AS TEXT), '')"
+// subject is the expression of whose a row is.
+func (t *table) subject() string {
+	if t.sub == "" {
+		return "''"
 	}
-	query, args := fmt.Sprintf("SELECT %s, COALESCE(%s, ''), %s FROM %s", t.key, t.column, sub, t.name), []any{}
+	return "COALESCE(CAST(" + t.sub + " AS TEXT), '')"
+}
+
+func (t *table) batch(ctx context.Context, after any) ([]row, error) {
+	query, args := fmt.Sprintf("SELECT %s, COALESCE(%s, ''), %s FROM %s", t.key, t.column, t.subject(), t.name), []any{}
 	if after != nil {
 		query, args = query+" WHERE "+t.key+" > "+t.db.mark(1), append(args, after)
 	}
@@ -195,25 +227,26 @@ func (t *table) batchWork(ctx context.Context, rows []row, apply change) (outcom
 	return sum, failed
 }
 
-// updateStatement writes a value only over the one it was made from.
+// updateStatement writes a value only over the one it was made from, and while
+// the row is still the same owner's.
 func (t *table) updateStatement() string {
-	return fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s = %s AND %s = %s",
-		t.name, t.column, t.db.mark(1), t.key, t.db.mark(2), t.column, t.db.mark(3))
+	return fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s = %s AND %s = %s AND %s = %s",
+		t.name, t.column, t.db.mark(1), t.key, t.db.mark(2), t.column, t.db.mark(3), t.subject(), t.db.mark(4))
 }
 
 // swap writes to over r's value. A row that a writer has changed meanwhile is
 // read again and changed from what it is now; one that is gone is left alone.
 func (t *table) swap(ctx context.Context, tx *sql.Tx, statement *sql.Stmt, r row, to string, apply change) error {
 	for {
-		result, err := statement.ExecContext(ctx, to, r.key, r.value)
+		result, err := statement.ExecContext(ctx, to, r.key, r.value, r.subject)
 		if err != nil {
 			return err
 		}
 		if n, err := result.RowsAffected(); err != nil || n > 0 {
 			return err
 		}
-		query := fmt.Sprintf("SELECT COALESCE(%s, '') FROM %s WHERE %s = %s", t.column, t.name, t.key, t.db.mark(1))
-		if err := tx.QueryRowContext(ctx, query, r.key).Scan(&r.value); err != nil {
+		query := fmt.Sprintf("SELECT COALESCE(%s, ''), %s FROM %s WHERE %s = %s", t.column, t.subject(), t.name, t.key, t.db.mark(1))
+		if err := tx.QueryRowContext(ctx, query, r.key).Scan(&r.value, &r.subject); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				return nil
 			}
@@ -257,7 +290,9 @@ func (f *columnFlags) seal(ctx context.Context, term *terminal, ring tokenvault.
 		}
 		own := l
 		if t.sub != "" {
-			own.Subject = r.subject
+			if own.Subject = r.subject; own.Subject == "" {
+				return "", errors.New("the row is nobody's: its subject column is empty")
+			}
 		}
 		return ring.Seal(ctx, []byte(r.value), own)
 	})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver
 	_ "modernc.org/sqlite"             // database/sql driver
 
@@ -34,17 +35,22 @@ func databaseAddress(flag string) (string, error) {
 		return flag, nil
 	}
 	if u, err := url.Parse(flag); err == nil && (hasPassword(u) || u.Query().Has("password")) || strings.Contains(flag, "password=") {
-		return "", errors.New("an argument with a password can be read by others: set TOKENVAULT_DB instead of --db")
+		return "", errPasswordArgument
 	}
 	return flag, nil
 }
+
+var errPasswordArgument = errors.New("an argument with a password can be read by others: set TOKENVAULT_DB instead")
 
 func hasPassword(u *url.URL) bool {
 	_, set := u.User.Password()
 	return set
 }
 
-var errDatabase = errors.New("the database cannot be reached")
+var (
+	errDatabase = errors.New("the database cannot be reached")
+	errLogin    = errors.New("the database refuses the login")
+)
 
 // openDatabase connects, so that a wrong address is found before anything else.
 func openDatabase(ctx context.Context, address string) (*database, error) {
@@ -56,8 +62,10 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		if _, err := os.Stat(file); err != nil {
 			return nil, plain(err)
 		}
-		query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)"}, "_txlock": {"immediate"}}
-		d.DB, err = sql.Open("sqlite", "file:"+file+"?"+query.Encode())
+		// The journal mode is the application's to choose, and stays as it is.
+		query := url.Values{"_pragma": {"busy_timeout(10000)"}, "_txlock": {"immediate"}}
+		path := (&url.URL{Path: file}).EscapedPath()
+		d.DB, err = sql.Open("sqlite", "file:"+path+"?"+query.Encode())
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
 		d.dialect = sqlstore.PostgreSQL
 		d.mark = func(n int) string { return fmt.Sprintf("$%d", n) }
@@ -70,12 +78,24 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 	}
 	if err := d.PingContext(ctx); err != nil {
 		_ = d.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, errDatabase
+		return nil, unreachable(ctx, err)
 	}
 	return d, nil
+}
+
+// unreachable says why there is no connection, without a driver's words.
+func unreachable(ctx context.Context, err error) error {
+	var refused *pgconn.PgError
+	switch text := err.Error(); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "28"), // invalid authorization
+		strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOAUTH"):
+		return errLogin
+	case strings.Contains(text, "not a database"):
+		return errors.New("the file is no SQLite database")
+	}
+	return errDatabase
 }
 
 // quoteName makes a table's or column's name safe in a statement; "schema.table"

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes, as the help says them.
@@ -25,6 +27,8 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // the second one ends it at once
+	redis.SetLogger(silence{})
 	t := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	os.Exit(run(ctx, t, os.Args[1:]))
 }
@@ -91,14 +95,29 @@ func newRoot(t *terminal) *cobra.Command {
 	}
 	keys := &keySource{}
 	root.PersistentFlags().StringVar(&keys.file, "keyring", "", "keyring file (0600)")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{cmd.CommandPath(), err.Error()}
-	})
+	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(
 		newKeygen(t), newKeyring(t, keys), newSeal(t, keys), newOpen(t, keys), newInspect(t),
 		newReseal(t, keys), newRelay(t, keys),
 	)
 	return root
+}
+
+// flagProblem is a wrong flag without the words around it: one could be a key.
+func flagProblem(cmd *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	var unknown *pflag.NotExistError
+	problem := "unknown flag"
+	switch {
+	case errors.As(err, &value):
+		problem = "invalid value for --" + value.GetFlag().Name
+	case errors.As(err, &missing):
+		problem = "--" + missing.GetFlag().Name + " needs a value"
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		problem = "unknown flag: --" + unknown.GetSpecifiedName()
+	}
+	return &usageError{cmd.CommandPath(), problem}
 }
 
 // noArguments refuses stray words without repeating them: one could be a key.

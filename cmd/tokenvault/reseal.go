@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -35,13 +36,17 @@ table. With --store it is the grants of a vault, in SQLite, PostgreSQL
   tokenvault reseal --db sqlite:app.db --table tokens --column token
   tokenvault reseal --store redis://127.0.0.1:6379/0`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if store != "" && column.column != "" {
+				return &usageError{"tokenvault reseal", "--store and --column exclude each other"}
+			}
+			if err := column.check("reseal", true); err != nil {
+				return err
+			}
 			ring, err := keys.load()
 			if err != nil {
 				return err
 			}
 			switch {
-			case store != "" && column.column != "":
-				return &usageError{"tokenvault reseal", "--store and --column exclude each other"}
 			case store != "":
 				return resealStore(cmd.Context(), t, ring, store, column.dryRun)
 			case column.column != "":
@@ -84,10 +89,10 @@ func resealLines(ctx context.Context, t *terminal, ring tokenvault.Sealer, dryRu
 	var sum outcome
 	lines := bufio.NewReaderSize(t.in, 1<<16)
 	for number := 1; ; number++ {
-		if err := ctx.Err(); err != nil {
-			return errors.Join(err, out.Flush())
+		line, err := interruptible(ctx, func() (string, error) { return lines.ReadString('\n') })
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), out.Flush())
 		}
-		line, err := lines.ReadString('\n')
 		if line != "" {
 			resealed, lineErr := resealLine(ctx, ring, line, &sum)
 			if lineErr != nil {
@@ -134,8 +139,13 @@ func resealLine(ctx context.Context, ring tokenvault.Sealer, line string, sum *o
 	}
 }
 
+// silence is go-redis's log: what it has to say is in the errors, too.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 // openStore returns the vault's store at address, and how to close it.
-func openStore(ctx context.Context, address string) (vault.Store, func() error, error) {
+func openStore(ctx context.Context, t *terminal, address string) (vault.Store, func() error, error) {
 	if address == "env" {
 		address = os.Getenv("TOKENVAULT_DB")
 	} else if _, err := databaseAddress(address); err != nil {
@@ -149,9 +159,11 @@ func openStore(ctx context.Context, address string) (vault.Store, func() error, 
 		client := redis.NewClient(options)
 		if err := client.Ping(ctx).Err(); err != nil {
 			_ = client.Close()
-			return nil, nil, errDatabase
+			return nil, nil, unreachable(ctx, err)
 		}
-		return redisstore.NewStore(client), client.Close, nil
+		store := redisstore.NewStore(client)
+		store.Warn = func(_ context.Context, err error) { fmt.Fprintf(t.err, "note: %s\n", oneLine(err)) }
+		return store, client.Close, nil
 	}
 	db, err := openDatabase(ctx, address)
 	if err != nil {
@@ -164,7 +176,7 @@ func openStore(ctx context.Context, address string) (vault.Store, func() error, 
 // that is refreshed meanwhile is read again, and neither its generation nor its
 // lease is touched.
 func resealStore(ctx context.Context, t *terminal, ring tokenvault.Sealer, address string, dryRun bool) error {
-	store, closeStore, err := openStore(ctx, address)
+	store, closeStore, err := openStore(ctx, t, address)
 	if err != nil {
 		return err
 	}
@@ -188,7 +200,7 @@ func resealStore(ctx context.Context, t *terminal, ring tokenvault.Sealer, addre
 				}
 				sum.failed++
 				if first == nil {
-					first = err
+					first = fmt.Errorf("grant %q: %w", r.ID, err)
 				}
 			}
 		}
@@ -240,7 +252,9 @@ func resealRow(ctx context.Context, store vault.Store, ring tokenvault.Sealer, r
 			sum.changed++
 			return nil
 		}
-		if r, err = store.Get(ctx, r.ID); err != nil {
+		if r, err = store.Get(ctx, r.ID); errors.Is(err, fs.ErrNotExist) {
+			return nil // gone meanwhile
+		} else if err != nil {
 			return storeError(ctx, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -114,9 +115,10 @@ file:
     "timeouts": {"header": "5s", "read": "60s", "idle": "90s", "upstream": "30s"}
   }
 
-"tls" may be left out on a loopback address. --check says whether the file and
-the keyring are good, and ends. SIGHUP reads the keyring again. SIGTERM ends it
-once the calls under way are over. GET /healthz answers 200.`
+"tls" may be left out on a loopback address, and "timeouts" where they are to be
+those above. --check says whether the file and the keyring are good, and ends.
+SIGHUP reads the keyring again. SIGTERM ends it once the calls under way are
+over, or after "grace" ("30s"). GET /healthz answers 200.`
 
 func newRelay(t *terminal, keys *keySource) *cobra.Command {
 	var file string
@@ -154,7 +156,12 @@ func newRelay(t *terminal, keys *keySource) *cobra.Command {
 // readSidecarConfig refuses members it does not know: a misspelt restriction
 // would be no restriction.
 func readSidecarConfig(file string) (*sidecarConfig, error) {
-	text, err := os.ReadFile(file)
+	opened, err := os.Open(file)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer func() { _ = opened.Close() }()
+	text, err := readAll(opened, maxInput)
 	if err != nil {
 		return nil, plain(err)
 	}
@@ -164,11 +171,19 @@ func readSidecarConfig(file string) (*sidecarConfig, error) {
 	if err := decoder.Decode(&c); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: something follows the configuration", file)
 	}
-	if c.Grace == 0 {
-		c.Grace = duration(30 * time.Second)
+	for _, d := range []struct {
+		to    *duration
+		value time.Duration
+	}{
+		{&c.Grace, 30 * time.Second}, {&c.Timeouts.Header, 5 * time.Second}, {&c.Timeouts.Read, time.Minute},
+		{&c.Timeouts.Idle, 90 * time.Second}, {&c.Timeouts.Upstream, 30 * time.Second},
+	} {
+		if *d.to == 0 {
+			*d.to = duration(d.value)
+		}
 	}
 	return &c, nil
 }
@@ -213,11 +228,11 @@ func (c *sidecarConfig) server(ring tokenvault.Sealer) (*http.Server, error) {
 }
 
 func (c *sidecarConfig) tlsConfig() (*tls.Config, error) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, errors.New("listen: not an address like 127.0.0.1:8443")
+	}
 	if c.TLS == nil {
-		host, _, err := net.SplitHostPort(c.Listen)
-		if err != nil {
-			return nil, errors.New("listen: not an address like 127.0.0.1:8443")
-		}
 		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 			return nil, errors.New("tls: needed unless listen is a loopback address: callers authenticate with secrets")
 		}
@@ -247,6 +262,8 @@ func (c *sidecarConfig) serve(ctx context.Context, t *terminal, keys *keySource,
 	if err != nil {
 		return errors.New("listen: the address cannot be used")
 	}
+	reload, stop := hangups()
+	defer stop()
 	fmt.Fprintf(t.err, "listening on %s\n", listener.Addr())
 	ended := make(chan error, 1)
 	go func() {
@@ -256,8 +273,6 @@ func (c *sidecarConfig) serve(ctx context.Context, t *terminal, keys *keySource,
 		}
 		ended <- server.Serve(listener)
 	}()
-	reload, stop := hangups()
-	defer stop()
 	for {
 		select {
 		case err := <-ended:

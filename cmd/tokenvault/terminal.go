@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,27 +26,69 @@ func isTerminal(f any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// secret reads a value: from a person without echo, else all of the input as it
-// is, byte for byte.
-func (t *terminal) secret(prompt string) ([]byte, error) {
-	file, ok := t.in.(*os.File)
-	if !ok || !isTerminal(file) {
-		return readAll(t.in, maxInput)
+// interruptible is a read that ends with ctx. The process ends soon after it,
+// and with it the read that was given up.
+func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
 	}
-	fmt.Fprint(t.err, prompt)
-	defer fmt.Fprintln(t.err)
-	return term.ReadPassword(int(file.Fd()))
+	done := make(chan result, 1)
+	go func() {
+		value, err := read()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
-// confirm asks a person; without one the answer is no.
-func (t *terminal) confirm(question string) bool {
-	if !isTerminal(t.in) {
-		return false
+// read returns all of the input.
+func (t *terminal) read(ctx context.Context) ([]byte, error) {
+	return interruptible(ctx, func() ([]byte, error) { return readAll(t.in, maxInput) })
+}
+
+// secret reads a value: from a person without echo, else all of the input as it
+// is, byte for byte.
+func (t *terminal) secret(ctx context.Context, prompt string) ([]byte, error) {
+	file, ok := t.in.(*os.File)
+	if !ok || !isTerminal(file) {
+		return t.read(ctx)
+	}
+	fd := int(file.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = term.Restore(fd, state) }() // the echo, after an interruption
+	fmt.Fprint(t.err, prompt)
+	defer fmt.Fprintln(t.err)
+	return interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+}
+
+// confirm asks the person at the terminal, also when standard input is a pipe;
+// without one the answer is no.
+func (t *terminal) confirm(ctx context.Context, question string) (bool, error) {
+	in := t.in
+	if !isTerminal(in) {
+		tty, err := os.Open("/dev/tty")
+		if err != nil {
+			return false, nil
+		}
+		defer func() { _ = tty.Close() }()
+		in = tty
 	}
 	fmt.Fprintf(t.err, "%s [y/N] ", question)
-	line, err := bufio.NewReader(t.in).ReadString('\n')
+	line, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
 	answer := strings.ToLower(strings.TrimSpace(line))
-	return err == nil && (answer == "y" || answer == "yes")
+	return err == nil && (answer == "y" || answer == "yes"), nil
 }
 
 var errDeclined = errors.New("not printed")
@@ -95,8 +138,9 @@ func (p *progress) line() {
 	fmt.Fprintf(p.out, "%s: %d\n", p.what, p.done)
 }
 
+// end takes the bar away: what was done is said in words.
 func (p *progress) end() {
 	if p.bar != nil {
-		_ = p.bar.Finish()
+		_ = p.bar.Clear()
 	}
 }

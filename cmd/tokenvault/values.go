@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-6d9a6c17/tokenvault/tokenvault"
@@ -62,6 +64,12 @@ done readers must accept both: what begins with "tv1." and opens is sealed.`,
 			if err != nil {
 				return err
 			}
+			if err := column.check("seal", column.column != ""); err != nil {
+				return err
+			}
+			if column.subjectColumn != "" && l.Subject != "" {
+				return &usageError{"tokenvault seal", "--subject and --subject-column exclude each other"}
+			}
 			ring, err := keys.load()
 			if err != nil {
 				return err
@@ -69,7 +77,7 @@ done readers must accept both: what begins with "tv1." and opens is sealed.`,
 			if column.column != "" {
 				return column.seal(cmd.Context(), t, ring, l)
 			}
-			plaintext, err := t.secret("value: ")
+			plaintext, err := t.secret(cmd.Context(), "value: ")
 			if err != nil {
 				return err
 			}
@@ -103,7 +111,7 @@ terminal you are asked.`,
 			if err != nil {
 				return err
 			}
-			sealed, err := readValue(t)
+			sealed, err := t.value(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -112,8 +120,14 @@ terminal you are asked.`,
 				return err
 			}
 			defer clear(plaintext)
-			if isTerminal(t.out) && !yes && !t.confirm("Print the plaintext to this terminal?") {
-				return errDeclined
+			if isTerminal(t.out) && !yes {
+				agreed, err := t.confirm(cmd.Context(), "Print the plaintext to this terminal?")
+				if err != nil {
+					return err
+				}
+				if !agreed {
+					return errDeclined
+				}
 			}
 			_, err = t.out.Write(plaintext)
 			return err
@@ -131,8 +145,8 @@ func newInspect(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "inspect", Short: "Show the label of the sealed value on standard input", Args: noArguments,
 		Long: "Show what a sealed value says of itself: key id, algorithm and label, as JSON. It\nneeds no key, and proves nothing.",
-		RunE: func(*cobra.Command, []string) error {
-			sealed, err := readValue(t)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sealed, err := t.value(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -160,18 +174,8 @@ func newInspect(t *terminal) *cobra.Command {
 	}
 }
 
-// readValue reads one sealed value; a line's end around it is no part of it.
-func readValue(t *terminal) (string, error) {
-	b, err := readAll(t.in, maxInput)
-	if err != nil {
-		return "", err
-	}
-	return trimLineEnd(string(b)), nil
-}
-
-func trimLineEnd(s string) string {
-	for len(s) > 0 && (s[len(s)-1] == '\n' || s[len(s)-1] == '\r') {
-		s = s[:len(s)-1]
-	}
-	return s
+// value reads one sealed value; the end of its line is no part of it.
+func (t *terminal) value(ctx context.Context) (string, error) {
+	b, err := t.read(ctx)
+	return strings.TrimRight(string(b), "\r\n"), err
 }

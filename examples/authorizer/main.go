@@ -63,7 +63,7 @@ func run(ctx context.Context, out io.Writer) error {
 	} {
 		res, err := a.handle(ctx, Event{MethodARN: arn, HTTPMethod: step.method, Path: "/orders", MultiValueHeaders: step.headers})
 		if (err == nil) != step.allowed || (err == nil && res.Context["jwt"] != good) {
-			return fmt.Errorf("%s: allowed %v: %v", step.what, err == nil, err)
+			return fmt.Errorf("%s: allowed %v: %w", step.what, err == nil, err)
 		}
 		if err := show(out, step.what, res, err); err != nil {
 			return err

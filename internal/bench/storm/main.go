@@ -107,7 +107,7 @@ func summary(out io.Writer, g group, results []result) {
 	_ = w.Flush()
 }
 
-// series prints the highest POST rate of each window of 30 s.
+// series prints the highest POST rate of each window of 30 s that is not quiet.
 func series(out io.Writer, g group, results []result) {
 	const width = 30
 	first, last := 0, 0
@@ -121,12 +121,15 @@ func series(out io.Writer, g group, results []result) {
 		fmt.Fprintf(w, "%s\t", c.name)
 	}
 	fmt.Fprintln(w)
-	for from := first; from <= last && from < 900; from += width {
-		fmt.Fprintf(w, "%d s\t", from)
+	for from := first; from <= last; from += width {
+		line, quiet := fmt.Sprintf("%d s\t", from), true
 		for _, r := range results {
-			fmt.Fprintf(w, "%d\t", r.highest(from, from+width))
+			n := r.highest(from, from+width)
+			line, quiet = line+fmt.Sprintf("%d\t", n), quiet && n == 0
 		}
-		fmt.Fprintln(w)
+		if !quiet {
+			fmt.Fprintln(w, line)
+		}
 	}
 	_ = w.Flush()
 }
