@@ -344,7 +344,7 @@ func TestALockNobodyReleasesDelaysOnly(t *testing.T) {
 	cache := newMemoryCache()
 	lockOnly := &lockedCache{cache}
 	ex := newExchanger(t, srv, withCache(cache), func(c *phantom.Config) {
-		c.Cache, c.Timeout = lockOnly, 400*time.Millisecond
+		c.Cache, c.Timeout = lockOnly, 4*time.Second
 	})
 	_, err := exchange(t, ex)
 	require.NoError(t, err)
