@@ -172,10 +172,21 @@ func (c *Config) checkOrigins() error {
 // no default port, no trailing slash.
 func parseOrigin(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Host == "" || s != "https://"+strings.ToLower(u.Host) || u.Port() == "443" {
+	if err != nil || u.Scheme != "https" || u.Host == "" || s != "https://"+u.Host || !isHost(u.Host) || u.Port() == "443" {
 		return nil, errors.New(`is not an origin as browsers send it, like "https://app.example.com"`)
 	}
 	return u, nil
+}
+
+// isHost keeps an origin fit for a header and a script: lower case ASCII names,
+// addresses and a port.
+func isHost(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && strings.IndexByte(".-:[]", c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // site is the registrable domain; an address, or a name that is itself a public

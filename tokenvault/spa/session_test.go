@@ -236,6 +236,7 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		{"Config.Origin", func(c *spa.Config) { c.Origin = "https://Vault.example.com" }},
 		{"Config.Origin", func(c *spa.Config) { c.Origin = "https://vault.example.com:443" }},
 		{"Config.Origins", func(c *spa.Config) { c.Origins = nil }},
+		{"Config.Origins[0]", func(c *spa.Config) { c.Origins = []string{"https://a';b.example.com"} }},
 		{"Config.Origins[1]", func(c *spa.Config) { c.Origins = append(c.Origins, "*") }},
 		{"Config.Origins[0]", func(c *spa.Config) { c.Origins = []string{vaultOrigin} }},
 		{"Config.Origins[0]", func(c *spa.Config) { c.Origins = []string{vaultOrigin + ":8443"} }},

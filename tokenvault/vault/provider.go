@@ -219,10 +219,12 @@ func withoutRedirects(c, shared *http.Client) *http.Client {
 // a deadline of its own besides these.
 func newClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    5 * time.Second,
-		IdleConnTimeout:        90 * time.Second,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		// A server may close an idle connection just as a form is written to it, and
+		// a form that may have arrived is not sent again. Node.js closes after 5 s.
+		IdleConnTimeout:        3 * time.Second,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
