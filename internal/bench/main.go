@@ -22,7 +22,7 @@ import (
 // rows is the whole table. Each subject has a file of its own.
 func rows() []ratio.Row {
 	return slices.Concat(
-		keyringRows(), relayRows(), verifyRows(), phantomRows(), vaultRows(), editorRows(), redactRows(),
+		keyringRows(), relayRows(), verifyRows(), phantomRows(), vaultRows(), spaRows(), editorRows(), redactRows(),
 	)
 }
 
