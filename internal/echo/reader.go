@@ -2,7 +2,11 @@ package echo
 
 import "io"
 
-const window = 32 << 10
+// A reader begins with a small buffer, since most answers are small.
+const (
+	firstWindow = 4 << 10
+	window      = 32 << 10
+)
 
 // Reader returns src scrubbed as it comes. It keeps back no more than may be the
 // beginning of a plaintext, so that events and messages are not delayed.
@@ -14,6 +18,7 @@ type reader struct {
 	in      []byte // read, not yet judged
 	out     []byte // judged, not yet handed on
 	pending []byte // the unread part of out
+	full    bool   // the last read filled in: there may be much more
 	err     error
 }
 
@@ -34,11 +39,15 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) fill() {
 	held := len(r.in)
-	if cap(r.in)-held < window/2 {
-		r.in = append(make([]byte, 0, held+window), r.in...)
+	size := firstWindow
+	if r.full {
+		size = window
+	}
+	if cap(r.in)-held < size/2 {
+		r.in = append(make([]byte, 0, held+size), r.in...)
 	}
 	n, err := r.src.Read(r.in[held:cap(r.in)])
-	r.err = err
+	r.err, r.full = err, held+n == cap(r.in)
 	var rest []byte
 	r.out, rest = r.scrub.scrub(r.out[:0], r.in[:held+n], err != nil)
 	r.pending = r.out
