@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -65,9 +66,22 @@ func (t *terminal) secret(ctx context.Context, prompt string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = term.Restore(fd, state) }() // the echo, after an interruption
-	fmt.Fprint(t.err, prompt)
 	defer fmt.Fprintln(t.err)
+	go t.promptUnseen(fd, state, prompt)
 	return interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+}
+
+// promptUnseen asks only once the terminal has stopped to echo: who types as
+// soon as the prompt is there, must not see it.
+func (t *terminal) promptUnseen(fd int, echoing *term.State, prompt string) {
+	for range 1000 {
+		now, err := term.GetState(fd)
+		if err != nil || !reflect.DeepEqual(now, echoing) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Fprint(t.err, prompt)
 }
 
 // confirm asks the person at the terminal, also when standard input is a pipe;
