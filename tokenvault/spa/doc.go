@@ -18,7 +18,12 @@
 //
 // A script that an attacker injects into the application can still use every
 // listed resource while the page lives; it cannot take the tokens away. The ID
-// token reaches the application, which needs it.
+// token reaches the application, which needs it. Another host of the same site
+// can navigate a browser to the logout address, and so log its user out; it can
+// do nothing else.
+//
+// An application with a Content-Security-Policy lists the vault's origin in
+// connect-src, and in frame-src if it uses the bridge page.
 //
 // # When not to use it
 //
