@@ -106,9 +106,10 @@ func FuzzSealed(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string, value []byte) {
 		var r record
 		if s.open(name, value, &r) == nil {
+			// Not equal to good: each fuzzing process seals one of its own.
 			require.Equal(t, "name", name)
-			require.Equal(t, good, value)
 			require.Equal(t, "alice", r.Subject)
+			require.Len(t, value, len(good))
 		}
 	})
 }
