@@ -256,3 +256,17 @@ func TestElsewhere_TokenLogged(t *testing.T) {
 	printed := fmt.Sprintf("%v %+v %#v %v %+v %#v", f.events, f.events, f.events, f.proxy, f.proxy, f.proxy)
 	leaktest.None(t, []byte(printed), append(f.as.tokens(), f.cookie, secret)...)
 }
+
+// A server that repeats a token in a member that is let through: nothing of the
+// answer is passed on, no session begins, and the tokens are revoked.
+func TestTokenRepeatedWhereNoneBelongs(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil)
+	const access = "an-access-token-that-is-repeated"
+	f.as.status, f.as.body = 200, `{"access_token":"`+access+`","refresh_token":"the-refresh-token","state":"x `+access+`"}`
+	res, body := f.exchange(exchangeForm())
+	require.Equal(t, 502, res.StatusCode)
+	require.Empty(t, f.cookie)
+	require.ElementsMatch(t, []string{access, "the-refresh-token"}, f.as.revoked)
+	leaktest.None(t, []byte(body+headerText(res.Header)), access, "the-refresh-token")
+}
