@@ -99,24 +99,18 @@ func (rd reader) readJSON(ctx context.Context, body []byte, listed bool) (*grant
 }
 
 // embedded is the JWT inside an RFC 7662 answer, under either name.
-func embedded(members object) (string, error) {
-	a, err := members.text("phantom_token")
-	if err != nil {
-		return "", err
+func embedded(members object) (jwt string, err error) {
+	for _, name := range [...]string{"phantom_token", "jwt"} {
+		if !members.has(name) {
+			continue
+		}
+		s, _ := members.text(name) // empty if it is no string
+		if s == "" || jwt != "" && s != jwt {
+			return "", errClaim
+		}
+		jwt = s
 	}
-	b, err := members.text("jwt")
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case (members.has("phantom_token") && a == "") || (members.has("jwt") && b == ""):
-		return "", errClaim
-	case a != "" && b != "" && a != b:
-		return "", errClaim
-	case a != "":
-		return a, nil
-	}
-	return b, nil
+	return jwt, nil
 }
 
 // join adds to what the answer says what only its JWT says. The earlier exp counts.

@@ -9,7 +9,8 @@ import (
 
 // An entry is an answer in the first tier. All but its counters is immutable.
 type entry struct {
-	grant *grant
+	grant   *grant
+	refusal error // Config.Audience and Config.Scopes do not let it pass
 	times
 	hits      atomic.Uint32
 	refreshed atomic.Bool

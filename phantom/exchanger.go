@@ -67,14 +67,16 @@ func (e *Exchanger) Exchange(ctx context.Context, opaque string) (Token, error) 
 			return e.pass(ctx, g)
 		}
 	}
-	g, now, err := e.lookup(ctx, opaque)
-	if err != nil {
+	found, now, err := e.lookup(ctx, opaque)
+	switch {
+	case err != nil:
 		return Token{}, err
+	case found.grant.expired(now):
+		return Token{}, ErrInactive
+	case found.refusal != nil:
+		return Token{}, found.refusal
 	}
-	if err := e.allow(g, now); err != nil {
-		return Token{}, err
-	}
-	return Token{g}, nil
+	return Token{found.grant}, nil
 }
 
 // gone is the error of a call whose caller has left.
@@ -86,8 +88,10 @@ func (e *Exchanger) pass(ctx context.Context, g *grant) (Token, error) {
 	defer cancel()
 	err := e.cfg.Verify(verifyCtx, g.jwt())
 	switch {
+	case err == nil && g.expired(e.cfg.Now()):
+		err = ErrInactive
 	case err == nil:
-		err = e.allow(g, e.cfg.Now())
+		err = e.allow(g)
 	case ctx.Err() != nil:
 		err = gone(ctx.Err())
 	default:
@@ -100,12 +104,9 @@ func (e *Exchanger) pass(ctx context.Context, g *grant) (Token, error) {
 	return Token{g}, nil
 }
 
-// allow is asked on every call: what is cached is what the server said, never
-// whether we let it pass.
-func (e *Exchanger) allow(g *grant, now time.Time) error {
-	if g.expires != 0 && now.Unix() >= g.expires {
-		return ErrInactive
-	}
+// allow is asked once for each entry, whose grant and whose judge never change.
+// The shared tier has no part of it: it keeps what the server said.
+func (e *Exchanger) allow(g *grant) error {
 	if len(e.cfg.Audience) > 0 && !slices.ContainsFunc(g.audience, func(a string) bool {
 		return slices.Contains(e.cfg.Audience, a)
 	}) {
@@ -119,9 +120,9 @@ func (e *Exchanger) allow(g *grant, now time.Time) error {
 	return nil
 }
 
-// lookup finds the token's grant in the first tier or by a flight, and tells the
-// time at which it did.
-func (e *Exchanger) lookup(ctx context.Context, opaque string) (*grant, time.Time, error) {
+// lookup finds what is known of the token in the first tier or by a flight, and
+// tells the time at which it did.
+func (e *Exchanger) lookup(ctx context.Context, opaque string) (*entry, time.Time, error) {
 	key := e.keys.key(opaque)
 	start := e.cfg.Now()
 	now := start.UnixNano()
@@ -131,7 +132,7 @@ func (e *Exchanger) lookup(ctx context.Context, opaque string) (*grant, time.Tim
 			e.refresh(ctx, key, opaque, cached)
 		}
 		e.observe(ctx, "hit", nil)
-		return cached.grant, start, nil
+		return cached, start, nil
 	}
 	if e.first.refused(key, now) {
 		e.observe(ctx, "negative", ErrInactive)
@@ -140,11 +141,11 @@ func (e *Exchanger) lookup(ctx context.Context, opaque string) (*grant, time.Tim
 	fresh, err := e.await(ctx, key, opaque)
 	end := e.cfg.Now()
 	if err == nil {
-		return fresh.grant, end, nil
+		return fresh, end, nil
 	}
 	if cached != nil && errors.Is(err, ErrUnavailable) && end.UnixNano() < cached.stale {
 		e.observe(ctx, "stale", err)
-		return cached.grant, end, nil
+		return cached, end, nil
 	}
 	return nil, end, err
 }
@@ -205,7 +206,7 @@ func (e *Exchanger) job(key cacheKey, opaque string, newerThan int64) job {
 func (e *Exchanger) fill(ctx context.Context, fl *flight, key cacheKey, opaque string, l *lease) (*entry, error) {
 	born := e.cfg.Now()
 	g, fresh, err := e.introspect(ctx, opaque)
-	if err == nil && g.expires != 0 && e.cfg.Now().Unix() >= g.expires {
+	if err == nil && g.expired(e.cfg.Now()) {
 		err = ErrInactive
 	}
 	if errors.Is(err, ErrInactive) {
@@ -215,7 +216,7 @@ func (e *Exchanger) fill(ctx context.Context, fl *flight, key cacheKey, opaque s
 	if err != nil {
 		return nil, err
 	}
-	filled := &entry{grant: g, times: e.schedule(g, fresh, born)}
+	filled := &entry{grant: g, refusal: e.allow(g), times: e.schedule(g, fresh, born)}
 	if filled.deadline <= e.cfg.Now().UnixNano() {
 		return filled, nil
 	}
@@ -272,7 +273,7 @@ func nanos(t time.Time) int64 {
 // localize limits how long the first tier uses an answer without asking the shared
 // one.
 func (e *Exchanger) localize(filled *entry) *entry {
-	local := &entry{grant: filled.grant, times: filled.times}
+	local := &entry{grant: filled.grant, refusal: e.allow(filled.grant), times: filled.times}
 	local.deadline = min(local.deadline, e.cfg.Now().Add(e.cfg.LocalTTL).UnixNano())
 	return local
 }

@@ -60,7 +60,7 @@ func TestTheRequest(t *testing.T) {
 func TestClaimsOfEveryFormat(t *testing.T) {
 	t.Parallel()
 	claims := func() m {
-		return m{"sub": "alice", "client_id": "app", "scope": "read write", "aud": []string{"api", "x"}, "exp": 1_900_000_000, "n": 7}
+		return m{"sub": "alice", "client_id": "app", "scope": "read  write", "aud": []string{"api", "x"}, "exp": 1_900_000_000, "n": 7}
 	}
 	for name, a := range map[string]phantomtest.Answer{
 		"application/jwt":        {Format: phantom.JWT, Claims: claims()},
@@ -72,7 +72,7 @@ func TestClaimsOfEveryFormat(t *testing.T) {
 			t.Parallel()
 			srv := newServer(t)
 			srv.Answer(opaque, a)
-			ex := newExchanger(t, srv, acceptAll(srv), withClock(newClock()))
+			ex := newExchanger(t, srv, acceptAll(srv), withClock(newClock()), func(c *phantom.Config) { c.Audience = []string{"x"} })
 			tok, err := exchange(t, ex)
 			require.NoError(t, err)
 			require.Equal(t, "alice", tok.Subject())
@@ -125,6 +125,12 @@ func TestAnswersStrictly(t *testing.T) {
 		{"inactive with more", "application/json", `{"active":false,"sub":"x","phantom_token":"` + jwt + `"}`, phantom.ErrInactive},
 
 		{"JSON as a JWT", "application/jwt", `{"active":true}`, phantom.ErrResponse},
+		{"a payload that is no base64url", "application/jwt", b64(`{"alg":"ES256"}`) + "." + b64(`{ }`) + "!.c2ln", phantom.ErrResponse},
+		{"a signature that is no base64url", "application/jwt", compact(`{"alg":"ES256"}`, `{}`) + "!", phantom.ErrResponse},
+		{"a header that is no object", "application/jwt", compact(`"x"`, `{}`), phantom.ErrResponse},
+		{"an alg of another type", "application/jwt", compact(`{"alg":7}`, `{}`), phantom.ErrResponse},
+		{"a typ of another type", "application/jwt", compact(`{"alg":"ES256","typ":7}`, `{}`), phantom.ErrResponse},
+		{"an empty payload", "application/jwt", compact(`{"alg":"ES256"}`, ``), phantom.ErrResponse},
 		{"an empty JWT", "application/jwt", ``, phantom.ErrResponse},
 		{"two parts", "application/jwt", "e30.e30", phantom.ErrResponse},
 		{"no signature", "application/jwt", b64(`{"alg":"ES256"}`) + "." + b64(`{}`) + ".", phantom.ErrResponse},
@@ -153,17 +159,26 @@ func TestAnswersStrictly(t *testing.T) {
 		{"text after the object", "application/json", `{"active":true}{"active":false}`, phantom.ErrResponse},
 		{"an unfinished object", "application/json", `{"active":true`, phantom.ErrResponse},
 		{"an array", "application/json", `[{"active":true}]`, phantom.ErrResponse},
+		{"an array of what an object would hold", "application/json", `["active",true]`, phantom.ErrResponse},
+		{"a name that is no string", "application/json", `{"active":true,7:1}`, phantom.ErrResponse},
+		{"a comma too many", "application/json", `{"active":true,}`, phantom.ErrResponse},
+		{"a value that is none", "application/json", `{"active":true,"x":tru}`, phantom.ErrResponse},
 		{"no JSON", "application/json", `active`, phantom.ErrResponse},
 		{"nothing", "application/json", ``, phantom.ErrResponse},
 		{"a scope of another type", "application/json", `{"active":true,"scope":7}`, phantom.ErrResponse},
 		{"an aud of another type", "application/json", `{"active":true,"aud":{"a":"b"}}`, phantom.ErrResponse},
 		{"an aud with null", "application/json", `{"active":true,"aud":[null]}`, phantom.ErrResponse},
 		{"a sub of another type", "application/json", `{"active":true,"sub":7}`, phantom.ErrResponse},
+		{"a client_id of another type", "application/json", `{"active":true,"client_id":7}`, phantom.ErrResponse},
+		{"an azp of another type", "application/json", `{"active":true,"azp":7}`, phantom.ErrResponse},
 		{"exp as a string in JSON", "application/json", `{"active":true,"exp":"7"}`, phantom.ErrResponse},
 		{"phantom_token no JWT", "application/json", `{"active":true,"phantom_token":"abc"}`, phantom.ErrResponse},
 		{"phantom_token empty", "application/json", `{"active":true,"phantom_token":""}`, phantom.ErrResponse},
+		{"jwt empty", "application/json", `{"active":true,"jwt":""}`, phantom.ErrResponse},
+		{"jwt empty beside a good one", "application/json", `{"active":true,"jwt":"","phantom_token":"` + jwt + `"}`, phantom.ErrResponse},
+		{"jwt no string", "application/json", `{"active":true,"jwt":7,"phantom_token":"` + jwt + `"}`, phantom.ErrResponse},
 		{"phantom_token no string", "application/json", `{"active":true,"phantom_token":{}}`, phantom.ErrResponse},
-		{"two JWTs that differ", "application/json", `{"active":true,"jwt":"` + jwt + `","phantom_token":"` + jwt + `x"}`, phantom.ErrResponse},
+		{"two JWTs that differ", "application/json", `{"active":true,"jwt":"` + jwt + `","phantom_token":"` + compact(`{"alg":"ES256"}`, `{"sub":"bob"}`) + `"}`, phantom.ErrResponse},
 
 		{"no Content-Type", "", `{"active":true}`, phantom.ErrResponse},
 		{"html", "text/html", `{"active":true}`, phantom.ErrResponse},
@@ -198,11 +213,14 @@ func TestOnlyListedFormatsAreUsed(t *testing.T) {
 		{"JSON embedding for JWT", []phantom.Format{phantom.JWT}, phantomtest.Answer{Claims: m{}, Embed: true}, phantom.ErrResponse},
 		{"JWT for JSON", []phantom.Format{phantom.JSON}, phantomtest.Answer{Format: phantom.JWT, Claims: m{}}, phantom.ErrResponse},
 		{"inactive in JSON for JWT is understood", []phantom.Format{phantom.JWT}, phantomtest.Answer{}, phantom.ErrInactive},
+		{"RFC 9701 for JWT", []phantom.Format{phantom.JWT}, phantomtest.Answer{Format: phantom.Introspection, Claims: m{}}, phantom.ErrResponse},
 		{"204 is inactive", []phantom.Format{phantom.JSON}, phantomtest.Answer{Status: 204, Claims: m{}}, phantom.ErrInactive},
 	} {
 		srv := newServer(t)
 		srv.Answer(opaque, c.answer)
-		_, err := exchange(t, newExchanger(t, srv, func(cfg *phantom.Config) { cfg.Accept = c.accept }))
+		_, err := exchange(t, newExchanger(t, srv, func(cfg *phantom.Config) {
+			cfg.Accept, cfg.VerifyResponse = c.accept, verifyResponse(srv)
+		}))
 		require.ErrorIs(t, err, c.want, c.rule)
 	}
 }
@@ -215,27 +233,43 @@ func TestSignedIntrospectionResponse(t *testing.T) {
 		}
 	}
 	good := "token-introspection+jwt"
+	text := func(jwt string) func(*phantomtest.Server) phantomtest.Answer {
+		return func(*phantomtest.Server) phantomtest.Answer {
+			return phantomtest.Answer{Format: phantom.Introspection, Body: []byte(jwt)}
+		}
+	}
+	active := `{"token_introspection":{"active":true}}`
+	refuse := errors.New("refused")
+	verified := func(payload string, err error) func(context.Context, string) ([]byte, error) {
+		return func(context.Context, string) ([]byte, error) { return []byte(payload), err }
+	}
 	for _, c := range []struct {
 		rule   string
 		answer func(*phantomtest.Server) phantomtest.Answer
+		verify func(context.Context, string) ([]byte, error) // nil: the real one
 		want   error
 	}{
-		{"active", body(good, m{"token_introspection": m{"active": true}}), nil},
-		{"typ with its prefix", body("application/"+good, m{"token_introspection": m{"active": true}}), nil},
-		{"inactive", body(good, m{"token_introspection": m{"active": false}}), phantom.ErrInactive},
-		{"active outside the member", body(good, m{"active": true}), phantom.ErrResponse},
-		{"active a string", body(good, m{"token_introspection": m{"active": "true"}}), phantom.ErrResponse},
-		{"an access token of the same issuer", body("at+jwt", m{"token_introspection": m{"active": true}}), phantom.ErrResponse},
-		{"no signature at all", func(*phantomtest.Server) phantomtest.Answer {
-			return phantomtest.Answer{Format: phantom.Introspection, Body: []byte(`{"token_introspection":{"active":true}}`)}
-		}, phantom.ErrResponse},
-		{"another's signature", func(*phantomtest.Server) phantomtest.Answer {
-			return phantomtest.Answer{Format: phantom.Introspection, Body: []byte(compact(`{"alg":"ES256"}`, `{"token_introspection":{"active":true}}`))}
-		}, phantom.ErrResponse},
+		{"active", body(good, m{"token_introspection": m{"active": true}}), nil, nil},
+		{"typ with its prefix", body("application/"+good, m{"token_introspection": m{"active": true}}), nil, nil},
+		{"without typ it is for VerifyResponse to say", text(compact(`{"alg":"ES256"}`, active)), verified(active, nil), nil},
+		{"inactive", body(good, m{"token_introspection": m{"active": false}}), nil, phantom.ErrInactive},
+		{"active outside the member", body(good, m{"active": true}), nil, phantom.ErrResponse},
+		{"active a string", body(good, m{"token_introspection": m{"active": "true"}}), nil, phantom.ErrResponse},
+		{"an access token of the same issuer", body("at+jwt", m{"token_introspection": m{"active": true}}), nil, phantom.ErrResponse},
+		{"no signature at all", text(active), nil, phantom.ErrResponse},
+		{"another's signature", text(compact(`{"alg":"ES256"}`, active)), nil, phantom.ErrResponse},
+		{"alg none is not even shown to VerifyResponse", text(compact(`{"alg":"none"}`, active)), verified(active, nil), phantom.ErrResponse},
+		{"a payload does not make up for a refusal", text(compact(`{"alg":"ES256"}`, active)), verified(active, refuse), phantom.ErrResponse},
+		{"VerifyResponse cannot tell now", text(compact(`{"alg":"ES256"}`, active)), verified(active, laterError{refuse}), phantom.ErrUnavailable},
+		{"a payload that is no object", text(compact(`{"alg":"ES256"}`, active)), verified(`"x"`, nil), phantom.ErrResponse},
 	} {
 		srv := newServer(t)
 		srv.Answer(opaque, c.answer(srv))
-		_, err := exchange(t, newExchanger(t, srv, acceptAll(srv)))
+		_, err := exchange(t, newExchanger(t, srv, acceptAll(srv), func(cfg *phantom.Config) {
+			if c.verify != nil {
+				cfg.VerifyResponse = c.verify
+			}
+		}))
 		require.ErrorIs(t, err, c.want, c.rule)
 	}
 }
@@ -263,7 +297,10 @@ func TestVerifyAndMint(t *testing.T) {
 		{"Verify has nothing to do with claims", claims, func(c *phantom.Config) { c.Verify = verdict(refuse) }, nil},
 		{"Verify panics", jwt, func(c *phantom.Config) { c.Verify = func(context.Context, string) error { panic("alice") } }, phantom.ErrResponse},
 		{"Mint", claims, mint(minted, nil), nil},
-		{"Mint fails", claims, mint("", refuse), phantom.ErrResponse},
+		{"Mint fails", claims, mint(minted, refuse), phantom.ErrResponse},
+		{"Mint cannot now", claims, mint(minted, laterError{refuse}), phantom.ErrUnavailable},
+		{"Mint makes 64 KiB", claims, mint(sized(64<<10), nil), nil},
+		{"Mint makes more", claims, mint(sized(64<<10+4), nil), phantom.ErrResponse},
 		{"Mint makes no JWT", claims, mint("alice", nil), phantom.ErrResponse},
 		{"Auth fails", claims, func(c *phantom.Config) { c.Auth = clientauth.None("") }, phantom.ErrResponse},
 	} {
@@ -275,6 +312,7 @@ func TestVerifyAndMint(t *testing.T) {
 		if err != nil {
 			require.NotContains(t, err.Error(), "alice", c.rule)
 			require.NotErrorIs(t, err, refuse, c.rule)
+			require.Equal(t, c.rule == "Verify panics", strings.Contains(err.Error(), "did not return"), c.rule)
 		}
 		if errors.Is(err, phantom.ErrResponse) {
 			before := srv.Total()
@@ -282,6 +320,12 @@ func TestVerifyAndMint(t *testing.T) {
 			require.Equal(t, 2*before, srv.Total(), "%s: errors are not cached", c.rule)
 		}
 	}
+}
+
+// sized is a compact JWS of n bytes, which must be a multiple of 4.
+func sized(n int) string {
+	rest := n - len(compact(`{"alg":"ES256"}`, ``))
+	return compact(`{"alg":"ES256"}`, `{`+strings.Repeat(" ", rest/4*3-2)+`}`)
 }
 
 func verdict(err error) func(context.Context, string) error {
@@ -345,23 +389,26 @@ func TestAnswerTightensItsJWT(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	inner := compact(`{"alg":"ES256"}`, `{"sub":"inner","client_id":"c","scope":"a b","aud":"x","exp":`+num(clk.In(time.Hour))+`}`)
+	bare := compact(`{"alg":"ES256"}`, `{"sub":"inner","azp":"c","aud":"x"}`)
 	for _, c := range []struct {
-		rule, outer, sub string
-		scopeB           bool
-		exp              time.Duration
+		rule, jwt, outer, sub, client, audience string
+		scopeB                                  bool
+		exp                                     time.Duration
 	}{
-		{"only the JWT says it", ``, "inner", true, time.Hour},
-		{"the answer says it, too", `,"sub":"outer","scope":"a","exp":` + num(clk.In(time.Minute)), "outer", false, time.Minute},
-		{"the earlier exp counts", `,"exp":` + num(clk.In(2*time.Hour)), "inner", true, time.Hour},
+		{"only the JWT says it", inner, ``, "inner", "c", "x", true, time.Hour},
+		{"the answer says it, too", inner, `,"sub":"outer","client_id":"d","aud":"y","scope":"a","exp":` + num(clk.In(time.Minute)), "outer", "d", "y", false, time.Minute},
+		{"the earlier exp counts", inner, `,"exp":` + num(clk.In(2*time.Hour)), "inner", "c", "x", true, time.Hour},
+		{"only the answer has an exp", bare, `,"scope":["a","b"],"exp":` + num(clk.In(time.Minute)), "inner", "c", "x", true, time.Minute},
 	} {
 		srv := newServer(t)
-		srv.Answer(opaque, phantomtest.Answer{Body: []byte(`{"active":true,"jwt":"` + inner + `"` + c.outer + `}`)})
-		tok, err := exchange(t, newExchanger(t, srv, withClock(clk)))
+		srv.Answer(opaque, phantomtest.Answer{Body: []byte(`{"active":true,"jwt":"` + c.jwt + `"` + c.outer + `}`)})
+		ex := newExchanger(t, srv, withClock(clk), func(cfg *phantom.Config) { cfg.Audience = []string{c.audience} })
+		tok, err := exchange(t, ex)
 		require.NoError(t, err, c.rule)
 		require.Equal(t, c.sub, tok.Subject(), c.rule)
 		require.Equal(t, c.scopeB, tok.HasScope("b"), c.rule)
 		require.Equal(t, clk.In(c.exp), tok.Expires().Unix(), c.rule)
-		require.Equal(t, "c", tok.ClientID(), c.rule)
+		require.Equal(t, c.client, tok.ClientID(), c.rule)
 	}
 }
 

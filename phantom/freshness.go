@@ -55,7 +55,8 @@ func cacheControl(h http.Header) directives {
 			case "must-revalidate":
 				d.exact = true
 			case "max-age":
-				d.addMaxAge(seconds(strings.Trim(value, `"`)))
+				age, _ := seconds(strings.Trim(value, `"`)) // what is no number is stale
+				d.addMaxAge(age)
 			}
 		}
 	}
@@ -63,15 +64,12 @@ func cacheControl(h http.Header) directives {
 }
 
 // addMaxAge keeps the smallest of several (RFC 9111 section 4.2.1 leaves the
-// choice), and nothing of one that is not a number.
-func (d *directives) addMaxAge(age time.Duration, ok bool) {
-	if !ok {
-		age = 0
+// choice).
+func (d *directives) addMaxAge(age time.Duration) {
+	if d.hasMaxAge {
+		age = min(age, d.maxAge)
 	}
-	if !d.hasMaxAge || age < d.maxAge {
-		d.maxAge = age
-	}
-	d.hasMaxAge = true
+	d.maxAge, d.hasMaxAge = age, true
 }
 
 // untilExpires is the time Expires leaves: from the server's Date, so that its
@@ -79,38 +77,31 @@ func (d *directives) addMaxAge(age time.Duration, ok bool) {
 // 4.2.3), which comes to the earlier of both counts. A Date more than a day off
 // says nothing.
 func untilExpires(h http.Header, now time.Time) time.Duration {
-	expires, err := http.ParseTime(h.Get("Expires"))
-	if err != nil {
-		return 0 // "0" and the like mean already expired
-	}
+	expires, _ := http.ParseTime(h.Get("Expires")) // "0" and the like: the zero time, long past
 	left := expires.Sub(now)
-	if date, err := http.ParseTime(h.Get("Date")); err == nil && date.Sub(now).Abs() <= 24*time.Hour {
+	if date, _ := http.ParseTime(h.Get("Date")); date.Sub(now).Abs() <= 24*time.Hour {
 		left = min(left, expires.Sub(date))
 	}
-	return min(left, maxAge)
+	return min(max(0, left), maxAge)
 }
 
 func age(h http.Header) time.Duration {
 	var oldest time.Duration
 	for _, v := range h.Values("Age") {
-		if a, ok := seconds(strings.TrimSpace(v)); ok {
-			oldest = max(oldest, a)
-		}
+		a, _ := seconds(strings.TrimSpace(v))
+		oldest = max(oldest, a)
 	}
 	return oldest
 }
 
-// seconds reads delta-seconds (RFC 9111 section 1.2.2): digits only, and as much
-// as one likes of them.
+// seconds reads delta-seconds (RFC 9111 section 1.2.2): digits only, as many as
+// one likes. What is not that is 0.
 func seconds(s string) (time.Duration, bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
+	if strings.Trim(s, "0123456789") != "" {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n > int64(maxAge/time.Second) {
-		return maxAge, true
-	}
-	return time.Duration(n) * time.Second, true
+	n, _ := strconv.ParseInt(s, 10, 64) // out of range: the largest
+	return time.Duration(min(n, int64(maxAge/time.Second))) * time.Second, true
 }
 
 // retryAfter reads Retry-After (RFC 9110 section 10.2.3), at most an hour, so that
@@ -121,9 +112,6 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if d, ok := seconds(value); ok {
 		return min(d, longest)
 	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
+	at, _ := http.ParseTime(value) // unreadable: the zero time, long past
 	return min(max(0, at.Sub(now)), longest)
 }

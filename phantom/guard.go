@@ -23,7 +23,7 @@ func (g *guard) clean() {
 	secret := jwt[:strings.LastIndexByte(jwt, '.')]
 	for name, values := range g.ResponseWriter.Header() {
 		for _, v := range values {
-			if len(v) >= len(secret) && strings.Contains(v, secret) {
+			if strings.Contains(v, secret) {
 				delete(g.ResponseWriter.Header(), name)
 				break
 			}
@@ -37,7 +37,7 @@ func (g *guard) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "phantom 
 // WriteHeader implements http.ResponseWriter, also for 1xx responses.
 func (g *guard) WriteHeader(status int) {
 	g.clean()
-	g.wrote = g.wrote || status >= http.StatusOK
+	g.wrote = status >= http.StatusOK
 	g.ResponseWriter.WriteHeader(status)
 }
 

@@ -44,6 +44,32 @@ func TestSentinelsAreKept(t *testing.T) {
 	require.Equal(t, ErrUnavailable, sentinel(errSharedBusy), "nothing unknown gets out")
 }
 
+// Not parallel: another test measures the heap, and these values are large.
+func TestASealedValueEndsAtItsDeadlineWhateverTheCacheThinks(t *testing.T) {
+	roots, err := newRoots(make([]byte, cacheKeyLen))
+	require.NoError(t, err)
+	now := time.Unix(1_800_000_000, 0)
+	s := &sharedTier{cfg: &Config{Now: func() time.Time { return now }}, roots: roots}
+	seal := func(subject string) []byte {
+		sealed, err := s.seal("name", time.Unix(1_800_000_060, 0).UnixNano(), record{Subject: subject})
+		require.NoError(t, err)
+		return sealed
+	}
+	value := seal("alice")
+	require.NotEqual(t, value, seal("alice"), "no nonce comes twice")
+	spare := maxSealed - len(seal("x"))
+	longest, tooLong := seal(strings.Repeat("x", spare+1)), seal(strings.Repeat("x", spare+2))
+	require.True(t, len(longest) == maxSealed && len(tooLong) == maxSealed+1)
+	now = time.Unix(1_800_000_060, -1)
+	var r record
+	require.NoError(t, s.open("name", value, &r))
+	require.Equal(t, "alice", r.Subject)
+	require.NoError(t, s.open("name", longest, &r))
+	require.ErrorIs(t, s.open("name", tooLong, &r), errSealed)
+	now = time.Unix(1_800_000_060, 0)
+	require.ErrorIs(t, s.open("name", value, &r), errSealed)
+}
+
 // Whatever the server answers, nothing of it panics, and what is taken for active
 // says so in a way that the standard library agrees with.
 func FuzzAnswer(f *testing.F) {

@@ -103,6 +103,8 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(concealed) }
 // MarshalText says nothing of the token; it makes the JSON form, too.
 func (t Token) MarshalText() ([]byte, error) { return []byte(concealed), nil }
 
+func (g *grant) expired(now time.Time) bool { return g.expires != 0 && now.Unix() >= g.expires }
+
 func (g *grant) jwt() string { return strings.TrimPrefix(g.bearer, bearerPrefix) }
 
 func (g *grant) hasScope(s string) bool {

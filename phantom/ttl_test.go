@@ -56,6 +56,8 @@ func TestHowLongAnAnswerIsKept(t *testing.T) {
 		{"max-age in capitals among others", cc("private , MAX-AGE=30,foo=bar"), 0, plain, 30 * s},
 		{"max-age on a second line", cc("private", "max-age=30"), 0, plain, 30 * s},
 		{"the smaller of two max-age", cc("max-age=30, max-age=20"), 0, plain, 20 * s},
+		{"the smaller of two max-age comes first", cc("max-age=20, max-age=30"), 0, plain, 20 * s},
+		{"max-age beyond any time.Duration", cc("max-age=9223372037"), 0, plain, 5 * minute},
 		{"max-age above MaxTTL", cc("max-age=3600"), 0, plain, 5 * minute},
 		{"max-age beyond any number", cc("max-age=99999999999999999999"), 0, plain, 5 * minute},
 		{"max-age below zero is stale", cc("max-age=-5"), 0, plain, 0},
@@ -77,6 +79,7 @@ func TestHowLongAnAnswerIsKept(t *testing.T) {
 		{"Expires", expires(30 * s), 0, plain, 30 * s},
 		{"Expires less Age", expires(30*s, "Age", "10"), 0, plain, 20 * s},
 		{"Expires in the past", expires(-s), 0, plain, 0},
+		{"Expires before all time, aged", with("Expires", "Mon, 01 Jan 0001 00:00:00 GMT", "Age", "10"), 0, plain, 0},
 		{"Expires: 0", with("Expires", "0"), 0, plain, 0},
 		{"max-age overrides Expires", expires(minute, "Cache-Control", "max-age=30"), 0, plain, 30 * s},
 		{"exp less 60 s is earlier than max-age", cc("max-age=200"), 2 * minute, plain, minute},
@@ -124,7 +127,9 @@ func TestExpiresCountsFromDate(t *testing.T) {
 	}{
 		{"an hour ahead", time.Hour, time.Hour + 30*time.Second, 30 * time.Second},
 		{"20 seconds behind looks 20 seconds old", -20 * time.Second, 10 * time.Second, 10 * time.Second},
-		{"a Date of another year says nothing", -9000 * time.Hour, 30 * time.Second, 30 * time.Second},
+		{"a day ahead", 24 * time.Hour, 24*time.Hour + 30*time.Second, 30 * time.Second},
+		{"a Date of the year before says nothing", -9000 * time.Hour, 30 * time.Second, 30 * time.Second},
+		{"a Date of the next year says nothing", 9000 * time.Hour, 30 * time.Second, 30 * time.Second},
 	} {
 		clk := newClock()
 		srv := newServer(t)

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +23,7 @@ import (
 // phantomRows measure what a cached token costs: of a request through a real
 // server, by goroutines, and by how many tokens are cached.
 func phantomRows() []ratio.Row {
-	return []ratio.Row{phantomHandlerRow(), phantomGoroutinesRow(), phantomSizeRow()}
+	return []ratio.Row{phantomHandlerRow(), phantomGoroutinesRow(), phantomSizeRow(), mapSizeRow()}
 }
 
 // A wire is a client that costs next to nothing, so that the server is what is
@@ -108,6 +110,27 @@ func phantomSizeRow() ratio.Row {
 		if entries > 1_000 {
 			row.Goals = append(row.Goals, ratio.Goal{Case: name, AtMost: 1.25})
 		}
+	}
+	return row
+}
+
+// mapSizeRow is what the processor's own caches make of the same access: a map of
+// keys as long, and nothing else.
+func mapSizeRow() ratio.Row {
+	row := ratio.Row{Name: "for comparison: a lookup by keys in a Go map"}
+	for _, entries := range []int{1_000, 10_000, 100_000, 1_000_000} {
+		keys, found := make([][32]byte, entries), make(map[[32]byte]*[64]byte, entries)
+		for i := range keys {
+			keys[i] = sha256.Sum256(strconv.AppendInt(nil, int64(i), 10))
+			found[keys[i]] = new([64]byte)
+		}
+		row.Cases = append(row.Cases, ratio.Case{Name: fmt.Sprintf("%d keys", entries), Run: func(n int) {
+			for i := range n {
+				if found[keys[i%1000*(entries/1000)]][0] != 0 {
+					panic("the map is empty")
+				}
+			}
+		}})
 	}
 	return row
 }
