@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"math/big"
 )
 
 // algorithm is one of the asymmetric signature algorithms of RFC 7518 section
@@ -72,12 +72,36 @@ func (a *algorithm) verify(pub crypto.PublicKey, input, sig []byte) bool {
 		if len(sig) != 2*size {
 			return false
 		}
-		r, s := new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:])
-		return ecdsa.Verify(pub, a.digest(input), r, s)
+		return ecdsa.VerifyASN1(pub, a.digest(input), inASN1(sig[:size], sig[size:]))
 	case ed25519.PublicKey:
 		return len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, input, sig)
 	}
 	return false
+}
+
+// inASN1 is the form of an ECDSA signature in RFC 3279 section 2.2.3. A zero among
+// r and s stays one, and ecdsa refuses it.
+func inASN1(r, s []byte) []byte {
+	const long = 0x80          // from this length on, its first byte counts the bytes of the length
+	var buf [3 + 2*(3+66)]byte // P-521
+	body := appendInteger(appendInteger(buf[3:3], r), s)
+	if len(body) < long {
+		buf[1], buf[2] = 0x30, byte(len(body))
+		return buf[1 : 3+len(body)]
+	}
+	buf[0], buf[1], buf[2] = 0x30, long|1, byte(len(body))
+	return buf[:3+len(body)]
+}
+
+// appendInteger appends the unsigned b in as few bytes as ASN.1 has for it.
+func appendInteger(dst, b []byte) []byte {
+	b = bytes.TrimLeft(b, "\x00")
+	if len(b) == 0 || b[0] >= 0x80 { // it would read as empty, or as negative
+		dst = append(dst, 2, byte(len(b)+1), 0)
+	} else {
+		dst = append(dst, 2, byte(len(b)))
+	}
+	return append(dst, b...)
 }
 
 func (a *algorithm) digest(input []byte) []byte {
