@@ -46,7 +46,7 @@ func (v *values) Get(ctx context.Context, key string) ([]byte, error) {
 		return nil, fmt.Errorf("redisstore: no such key: %w", fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: get: %w", err)
+		return nil, wrap("get", err)
 	}
 	return b, nil
 }
@@ -61,7 +61,7 @@ func (v *values) Set(ctx context.Context, key string, value []byte, ttl time.Dur
 		err = v.client.Set(ctx, v.prefix+key, value, ceilMilli(ttl)).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("redisstore: set: %w", err)
+		return wrap("set", err)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (v *values) Add(ctx context.Context, key string, value []byte, ttl time.Dur
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("redisstore: add: %w", err)
+		return false, wrap("add", err)
 	}
 	return true, nil
 }

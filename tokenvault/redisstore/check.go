@@ -50,7 +50,7 @@ func checkServer(ctx context.Context, c redis.Cmdable) error {
 		case refused(err):
 			found = append(found, fmt.Errorf("%w: cannot read %s: %w", ErrNotDurable, want.setting, err))
 		case err != nil:
-			return fmt.Errorf("redisstore: check: %w", err)
+			return wrap("check", err)
 		case got[want.setting] != want.value:
 			found = append(found, fmt.Errorf("%w: %s is %q, should be %q", ErrNotDurable, want.setting, got[want.setting], want.value))
 		}

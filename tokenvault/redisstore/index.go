@@ -36,7 +36,7 @@ func (s *Store) index(ctx context.Context, id, owner string) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("redisstore: index: %w", err)
+		return wrap("index", err)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (w *walk) members(ctx context.Context, n int) ([]member, error) {
 		Key: w.key(), ByLex: true, Start: w.start, Stop: "+", Count: int64(n),
 	}).Result()
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: list: %w", err)
+		return nil, wrap("list", err)
 	}
 	members := make([]member, len(raw))
 	for i, r := range raw {
@@ -154,7 +154,7 @@ func (w *walk) remove(ctx context.Context, stale []member) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("redisstore: clean index: %w", err)
+		return wrap("clean index", err)
 	}
 	return nil
 }
@@ -172,13 +172,13 @@ func (s *Store) getAll(ctx context.Context, members []member) ([]vault.Row, erro
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: list: %w", err)
+		return nil, wrap("list", err)
 	}
 	rows := make([]vault.Row, len(members))
 	for i, m := range members {
 		answer, err := answers[i].StringSlice()
 		if err != nil {
-			return nil, fmt.Errorf("redisstore: list: %w", err)
+			return nil, wrap("list", err)
 		}
 		if rows[i], err = decodeRow(m.id, answer); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -55,13 +56,14 @@ func (s *Store) Get(ctx context.Context, id string) (vault.Row, error) {
 	s.checkOnce(ctx)
 	answer, err := getScript.Run(ctx, s.client, []string{s.rowKey(id)}).StringSlice()
 	if err != nil {
-		return vault.Row{}, fmt.Errorf("redisstore: get: %w", err)
+		return vault.Row{}, wrap("get", err)
 	}
 	return decodeRow(id, answer)
 }
 
 // Swap writes r if the stored Revision equals r.Revision (0: create), and
-// increments it. Not equal: false and no error.
+// increments it. Not equal: false and no error. An error is Redis's or ctx's,
+// wrapped; whether r was written is then not known.
 func (s *Store) Swap(ctx context.Context, r vault.Row) (bool, error) {
 	s.checkOnce(ctx)
 	if err := checkID(r.ID); err != nil {
@@ -97,7 +99,7 @@ func (s *Store) swap(ctx context.Context, r vault.Row, mark string, indexed bool
 	}, encodeRow(r, mark)...)
 	answer, err := swapScript.Run(ctx, s.client, []string{s.rowKey(r.ID)}, args...).Int()
 	if err != nil {
-		return swapLost, fmt.Errorf("redisstore: swap: %w", err)
+		return swapLost, wrap("swap", err)
 	}
 	return answer, nil
 }
@@ -113,3 +115,11 @@ func expireAt(t time.Time) string {
 }
 
 var errAbsent = fmt.Errorf("redisstore: no such grant: %w", fs.ErrNotExist)
+
+// wrap names what failed. A Unix socket that is not there is no absent row.
+func wrap(what string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New(err.Error())
+	}
+	return fmt.Errorf("redisstore: %s: %w", what, err)
+}

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/seed-6d9a6c17/tokenvault/internal/hosts"
-	"github.com/seed-6d9a6c17/tokenvault/tokenvault/vault"
 )
 
 // target is where a resource's requests go.
@@ -59,6 +60,7 @@ func (p *Proxy) mayReceive(u *url.URL) bool {
 
 // attached is what an attached request carries in its context.
 type attached struct {
+	ctx     context.Context // of the inbound request
 	session *session
 	target  *target
 	path    string
@@ -80,11 +82,12 @@ func (p *Proxy) attach(w http.ResponseWriter, r *http.Request, t *target, path s
 		return missingScope
 	}
 	a := &attached{session: s, target: t, path: path}
+	a.ctx = context.WithValue(r.Context(), attachedKey{}, a)
 	status := &statusWriter{ResponseWriter: w}
 	defer func() {
 		p.observe(r.Context(), Event{Kind: "attach", Host: t.base.Host, Status: status.code, Duration: p.config.Now().Sub(start), Err: sentinel(a.err)})
 	}()
-	p.forward.ServeHTTP(status, r.WithContext(context.WithValue(r.Context(), attachedKey{}, a)))
+	p.forward.ServeHTTP(status, r.WithContext(a.ctx))
 	return nil
 }
 
@@ -101,9 +104,25 @@ func (p *Proxy) newForward() *httputil.ReverseProxy {
 			}
 		},
 		// Its own log lines quote errors of the network.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog:   log.New(io.Discard, "", 0),
+		BufferPool: new(buffers),
 	}
 }
+
+// buffers are what bodies are copied through; a ReverseProxy without them makes
+// one for each.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if array, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return array[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }
 
 // rewrite makes the outgoing request: the listed upstream, the same path and
 // query, and none of the headers by which a browser could speak as somebody
@@ -130,14 +149,14 @@ func rewrite(r *httputil.ProxyRequest) {
 // forbidden reports whether a browser's header must not reach an upstream. Some
 // servers read an underscore as a hyphen.
 func forbidden(name string) bool {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	switch name {
-	case "authorization", "proxy-authorization", "cookie", "forwarded", "via", "origin", "referer", "host",
-		"x-real-ip", "true-client-ip", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override",
-		strings.ToLower(headerName):
+	case "Authorization", "Proxy-Authorization", "Cookie", "Forwarded", "Via", "Origin", "Referer", "Host",
+		"X-Real-Ip", "True-Client-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+		headerName:
 		return true
 	}
-	for _, prefix := range []string{"x-forwarded-", "sec-fetch-", "access-control-", "x-tokenvault-"} {
+	for _, prefix := range [...]string{"X-Forwarded-", "Sec-Fetch-", "Access-Control-", headerName + "-"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
@@ -151,6 +170,9 @@ type attacher struct{ p *Proxy }
 
 func (t attacher) RoundTrip(r *http.Request) (*http.Response, error) {
 	a := r.Context().Value(attachedKey{}).(*attached)
+	// Without the ReverseProxy's trace, by which it would pass on an upstream's
+	// informational answers (RFC 9110 section 15.2) as they are.
+	r = r.WithContext(a.ctx)
 	grants, grant, used := t.p.config.Vault, a.session.Grant, ""
 	attached := grants.Transport(grant, grant, scrubber{t.p.config.Base, &used})
 	res, err := attached.RoundTrip(r)
@@ -166,12 +188,8 @@ func (t attacher) RoundTrip(r *http.Request) (*http.Response, error) {
 		}()
 		return res, nil
 	}
-	err = grants.Refused(r.Context(), grant, grant, used)
-	if err != nil && !errors.Is(err, vault.ErrReauthorize) {
-		return res, nil
-	}
 	_ = res.Body.Close()
-	if err != nil {
+	if err := grants.Refused(r.Context(), grant, grant, used); err != nil {
 		return nil, err
 	}
 	return attached.RoundTrip(r)
@@ -187,15 +205,8 @@ func replayable(r *http.Request) bool {
 func (p *Proxy) modifyResponse(res *http.Response) error {
 	a := res.Request.Context().Value(attachedKey{}).(*attached)
 	h := res.Header
-	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
-			delete(h, name)
-		}
-	}
-	for _, name := range []string{"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Service-Worker-Allowed", "Strict-Transport-Security",
-		"Public-Key-Pins", "Alt-Svc", "Nel", "Report-To", "Reporting-Endpoints", "Refresh", "Link", "Sourcemap"} {
-		h.Del(name)
-	}
+	maps.DeleteFunc(h, forOrigin)
+	maps.DeleteFunc(res.Trailer, forOrigin) // the announcement; see scrubbed for what follows
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
@@ -208,6 +219,16 @@ func (p *Proxy) modifyResponse(res *http.Response) error {
 	}
 	h.Set("Access-Control-Expose-Headers", exposed(h))
 	return nil
+}
+
+// forOrigin holds for the fields of an answer that speak for its whole origin.
+func forOrigin(name string, _ []string) bool {
+	switch name {
+	case "Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Service-Worker-Allowed", "Strict-Transport-Security", "Public-Key-Pins",
+		"Alt-Svc", "Nel", "Report-To", "Reporting-Endpoints", "Refresh", "Link", "Sourcemap":
+		return true
+	}
+	return strings.HasPrefix(name, "Access-Control-")
 }
 
 // ownAddress turns a redirect within the upstream into one within the vault's

@@ -27,7 +27,7 @@ type Config struct {
 	// Issuer is the authorization server, whose endpoints are discovered
 	// (OpenID Connect Discovery 1.0). Endpoints that are given are not.
 	Issuer    string
-	Endpoints Endpoints
+	Endpoints Endpoints // instead of, or besides, what is discovered
 	// Origin is this proxy's own public origin, "https://vault.example.com": not
 	// an app's, and of the same site (registrable domain) as every app's.
 	Origin string
@@ -57,14 +57,18 @@ type Config struct {
 	Base http.RoundTripper
 	// InsecureHTTP allows http:// for Issuer, Endpoints and upstreams.
 	InsecureHTTP bool
-	Now          func() time.Time
-	Observe      func(context.Context, Event)
+	Now          func() time.Time             // the clock; nil: time.Now
+	Observe      func(context.Context, Event) // is told of each Event; nil costs nothing
 }
 
 // Endpoints are the authorization server's URLs. Empty ones are discovered from
 // Config.Issuer; without Issuer an empty one is a function that is not there.
 type Endpoints struct {
-	Authorization, Token, Revocation, UserInfo, EndSession string
+	Authorization string // RFC 6749 section 3.1
+	Token         string // RFC 6749 section 3.2
+	Revocation    string // RFC 7009
+	UserInfo      string // OpenID Connect Core section 5.3
+	EndSession    string // OpenID Connect RP-Initiated Logout
 }
 
 // A Resource is a set of requests that may carry the session's token.

@@ -19,8 +19,14 @@ type discovery struct {
 	client   *http.Client
 	checkURL func(string) error
 
-	mu    sync.Mutex
-	found *metadata
+	mu  sync.Mutex
+	ask *asking // the one that succeeded, or is under way
+}
+
+// asking is one request, which everybody waits for who comes meanwhile.
+type asking struct {
+	done  chan struct{}
+	found *metadata // once done; nil: failed
 }
 
 // metadata is the part of the server's metadata that is used.
@@ -73,22 +79,41 @@ func (d *discovery) endpoints(ctx context.Context) (metadata, error) {
 	return out, nil
 }
 
-// discovered fetches once; callers that come meanwhile wait for the same
-// answer, and a failure is asked for again by the next.
+// discovered asks once; callers that come meanwhile wait for the same answer, on
+// their own ctx, and after a failure the next asks again.
 func (d *discovery) discovered(ctx context.Context) (*metadata, error) {
+	a := d.asked(ctx)
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if a.found == nil {
+		return nil, errDiscovery
+	}
+	return a.found, nil
+}
+
+func (d *discovery) asked(ctx context.Context) *asking {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.found != nil {
-		return d.found, nil
+	if d.ask != nil {
+		return d.ask
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discoveryTimeout)
-	defer cancel()
-	found, err := d.fetch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d.found = found
-	return found, nil
+	a := &asking{done: make(chan struct{})}
+	d.ask = a
+	go func() {
+		defer close(a.done)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discoveryTimeout)
+		defer cancel()
+		var err error
+		if a.found, err = d.fetch(ctx); err != nil {
+			d.mu.Lock()
+			d.ask = nil
+			d.mu.Unlock()
+		}
+	}()
+	return a
 }
 
 var errDiscovery = errors.New("spa: the authorization server's metadata cannot be used")

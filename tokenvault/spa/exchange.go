@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/seed-6d9a6c17/tokenvault/tokenvault/vault"
 )
 
 // maxForm bounds what a browser may post to the token endpoint.
@@ -35,7 +37,12 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request) error {
 		oauth2.SetAuthURLParam("redirect_uri", form.Get("redirect_uri")),
 		oauth2.VerifierOption(form.Get("code_verifier")))
 	p.observe(r.Context(), Event{Kind: "exchange", Status: answer.Status, Duration: p.config.Now().Sub(start), Err: sentinel(err)})
-	if err != nil && !isRefusal(answer.Status) {
+	switch {
+	case err != nil && answer.Status == 0 && errors.Is(err, vault.ErrReauthorize):
+		// Nobody knows what became of the code. Whether a second try or a new login
+		// is due, the server says when it can be reached.
+		return serverDown
+	case err != nil && !isRefusal(answer.Status):
 		return err
 	}
 	body, redactErr := p.redactor.apply(answer.Body)

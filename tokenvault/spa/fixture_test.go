@@ -172,7 +172,7 @@ type authServer struct {
 	issued   []string // every access and refresh token there ever was
 	forms    []url.Values
 	extra    map[string]any // members of the token answer
-	status   int            // instead of an answer, with body
+	status   int            // instead of an answer, with body; negative: none, the connection ends
 	body     string
 	expires  int
 	revoked  []string
@@ -195,6 +195,9 @@ func (s *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/token":
 		s.forms = append(s.forms, r.PostForm)
+		if s.status < 0 {
+			panic(http.ErrAbortHandler)
+		}
 		if s.status != 0 {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(s.status)
@@ -224,6 +227,12 @@ func (s *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		_, _ = io.WriteString(w, `{"sub":"ada"}`)
 	}
+}
+
+func (s *authServer) answer(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status = status
 }
 
 func (s *authServer) count(what string) int {

@@ -59,8 +59,7 @@ func (x *crossOrigin) listed(r *http.Request) bool {
 // back is the configured origin it equals.
 func (x *crossOrigin) allow(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Add("Vary", "Origin")
-	h.Add("Vary", "Cookie")
+	h["Vary"] = append(h["Vary"], "Origin", "Cookie")
 	if i := slices.Index(x.origins, r.Header.Get("Origin")); i >= 0 && len(r.Header.Values("Origin")) == 1 {
 		h.Set("Access-Control-Allow-Origin", x.origins[i])
 		h.Set("Access-Control-Allow-Credentials", "true")
@@ -92,7 +91,7 @@ func (x *crossOrigin) preflight(w http.ResponseWriter, r *http.Request) error {
 
 // exposed names the answer's own headers, for the application to read.
 func exposed(h http.Header) string {
-	var names []string
+	names := make([]string, 0, len(h))
 	for name := range h {
 		if !strings.HasPrefix(name, "Access-Control-") && name != "Set-Cookie" {
 			names = append(names, name)

@@ -17,9 +17,10 @@ import (
 )
 
 // Sessions keeps small values under keys for a while. What is kept holds no
-// token and no session id.
+// access or refresh token and no session id.
 type Sessions interface {
-	// Get returns the value. Absent or past its ttl: fs.ErrNotExist.
+	// Get returns the value. Absent or past its ttl: fs.ErrNotExist, which no
+	// failure is: not that of a socket that is not there.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Set keeps value under key for ttl; ttl <= 0 removes it.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
@@ -62,7 +63,7 @@ func newSessionID() string {
 // sessionKey is where a session lies in the store, and its grant's id.
 func sessionKey(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return "spa:" + hex.EncodeToString(sum[:])
+	return string(hex.AppendEncode([]byte("spa:"), sum[:]))
 }
 
 // sessionID reads the cookie. Two of the same name mean that somebody else, a

@@ -110,10 +110,14 @@ func (p *Proxy) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || endpoints.Authorization == "" {
 		return serverDown
 	}
-	if id := r.URL.Query()["client_id"]; len(id) != 1 || id[0] != p.client.ClientID {
+	query := r.URL.Query()
+	if id := query["client_id"]; len(id) != 1 || id[0] != p.client.ClientID {
 		return invalidRequest("the client_id is not this vault's")
 	}
-	redirect(w, endpoints.Authorization, r.URL.Query())
+	if kind := query["response_type"]; len(kind) > 1 || len(kind) == 1 && kind[0] != "code" {
+		return problem{http.StatusBadRequest, "unsupported_response_type", "only code is accepted here", 0}
+	}
+	redirect(w, endpoints.Authorization, query)
 	return nil
 }
 
@@ -210,7 +214,8 @@ func (p *Proxy) backchannelLogout(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	fresh, err := p.config.Sessions.Add(r.Context(), markKey("jti", claims.ID), []byte("1"), 2*logoutAge)
+	used := markKey("jti", claims.ID)
+	fresh, err := p.config.Sessions.Add(r.Context(), used, []byte("1"), 2*logoutAge)
 	switch {
 	case err != nil:
 		return serverDown
@@ -223,6 +228,7 @@ func (p *Proxy) backchannelLogout(w http.ResponseWriter, r *http.Request) error 
 		}
 		mark, _ := json.Marshal(p.config.Now())
 		if err := p.config.Sessions.Set(r.Context(), markKey(kind, value), mark, p.config.Absolute); err != nil {
+			_ = p.config.Sessions.Set(context.WithoutCancel(r.Context()), used, nil, 0) // it may come again
 			return serverDown
 		}
 	}
@@ -315,6 +321,9 @@ func (p *Proxy) endedElsewhere(ctx context.Context, s *session) (bool, error) {
 
 // sentinel reduces err to what an event may hold.
 func sentinel(err error) error {
+	if err == nil {
+		return nil
+	}
 	for _, s := range []error{vault.ErrReauthorize, vault.ErrUnavailable, vault.ErrRevokePending, fs.ErrNotExist, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, s) {
 			return s
@@ -324,8 +333,5 @@ func sentinel(err error) error {
 	if errors.As(err, &p) {
 		return p
 	}
-	if err != nil {
-		return upstreamProblem
-	}
-	return nil
+	return upstreamProblem
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -120,6 +121,9 @@ func (d *database) deleteExpired(ctx context.Context, table, key string) (int, e
 func wrap(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) { // a Unix socket that is not there is no absent row
+		err = errors.New(err.Error())
 	}
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		return fmt.Errorf("sqlstore: %s: %w: %w", what, ended, err)

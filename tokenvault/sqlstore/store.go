@@ -47,7 +47,9 @@ func (s *Store) List(ctx context.Context, owner, after string, limit int) ([]vau
 }
 
 // Swap writes r if the stored Revision equals r.Revision (0: create), and
-// increments it. Not equal: false and no error.
+// increments it. Not equal: false and no error. An error is the driver's, ctx's
+// or ErrSchema, wrapped; after one of the driver whether r was written is not
+// known.
 func (s *Store) Swap(ctx context.Context, r vault.Row) (bool, error) {
 	if err := checkText(r); err != nil {
 		return false, err

@@ -21,11 +21,21 @@
 //
 // # What is not
 //
-// A whole row that someone rolled back to an older state of the same row cannot
-// be detected. A revoke whose refreshing holder died is completed by calling
-// Revoke again after the lease; the token which that holder alone knew cannot
-// be revoked. Transports, HTTP/2 header tables and the memory of the process
-// see plaintext while a request is made.
+// A row that somebody rolled back as a whole to an older state of its own cannot
+// be told from a restored backup. A revoke whose refreshing holder died is
+// completed by calling Revoke again after the lease; the token which that holder
+// alone knew cannot be revoked. Transports, HTTP/2 header tables and the memory
+// of the process see plaintext while a request is made.
+//
+// # Errors
+//
+// Whatever takes an id and an owner returns ErrReauthorize, when the owner
+// must log in again; ErrUnavailable, when asking later may help; an error
+// that wraps fs.ErrNotExist, when there is no such grant; one that wraps
+// tokenvault.ErrLabel, when it is somebody else's or its row was tampered with;
+// or one of tokenvault's, when the row does not open: the grant is kept then.
+// ctx's own error is wrapped where it ended the call. No error holds a token or
+// what the authorization server answered.
 //
 // # Which store
 //

@@ -28,6 +28,7 @@ type reply struct {
 // postError says that no reply came, and whether the form may have gone out.
 type postError struct {
 	sent   bool
+	kept   bool   // over a connection kept from an earlier request, which ended without a byte
 	reason string // without text from upstream
 	cause  error
 }
@@ -41,26 +42,26 @@ func (p *provider) post(ctx context.Context, endpoint string, form url.Values) (
 		"User-Agent":   {"tokenvault"},
 	}
 	if err := p.auth(ctx, endpoint, header, form); err != nil {
-		return reply{}, &postError{false, "the client cannot authenticate", err}
+		return reply{}, &postError{reason: "the client cannot authenticate", cause: err}
 	}
 	var w wire
 	deadline, _ := ctx.Deadline()
 	body := &formBody{form: strings.NewReader(form.Encode()), deadline: deadline}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, w.trace()), http.MethodPost, endpoint, body)
 	if err != nil {
-		return reply{}, &postError{false, "the request cannot be made", errNotSent}
+		return reply{}, &postError{reason: "the request cannot be made", cause: errNotSent}
 	}
 	// Without GetBody a transport cannot send the form a second time.
 	req.Header, req.ContentLength, req.GetBody = header, body.form.Size(), nil
 	resp, err := p.client.Do(req)
 	if err != nil {
 		sent := !w.neverSent() && body.read.Load()
-		return reply{}, &postError{sent, describe(err, sent), err}
+		return reply{}, &postError{sent, w.kept.Load() && !w.answered.Load() && ctx.Err() == nil, describe(err, sent), err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return reply{}, &postError{true, "the answer broke off", err}
+		return reply{}, &postError{sent: true, reason: "the answer broke off", cause: err}
 	}
 	return reply{resp.StatusCode, resp.Header, b, len(b) > maxAnswer}, nil
 }
@@ -108,12 +109,14 @@ func passed(deadline time.Time) bool {
 }
 
 // wire watches how far a request got.
-type wire struct{ began, wrote atomic.Bool }
+type wire struct{ began, kept, wrote, answered atomic.Bool }
 
 func (w *wire) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GetConn:      func(string) { w.began.Store(true) },
-		WroteHeaders: func() { w.wrote.Store(true) },
+		GetConn:              func(string) { w.began.Store(true) },
+		GotConn:              func(c httptrace.GotConnInfo) { w.kept.Store(c.Reused) },
+		WroteHeaders:         func() { w.wrote.Store(true) },
+		GotFirstResponseByte: func() { w.answered.Store(true) },
 	}
 }
 

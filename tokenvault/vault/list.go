@@ -13,11 +13,11 @@ import (
 // Entry is what List tells of a grant.
 type Entry struct {
 	ID            string
-	Provider      string   // its name; empty for a grant that cannot be opened
-	Scopes        []string // granted
-	AccessExpires time.Time
-	Expires       time.Time // of the grant
-	State         State
+	Provider      string    // its name; empty for a grant that cannot be opened
+	Scopes        []string  // granted; nil for a grant that cannot be opened
+	AccessExpires time.Time // of the access token; zero: the server did not say
+	Expires       time.Time // of the grant: the store may remove the row after it
+	State         State     // Active, Dead or Revoked
 }
 
 const pageSize = 500
@@ -25,7 +25,8 @@ const pageSize = 500
 // List returns the grants of owner in ascending order of their ids, dead and
 // revoked ones included, and never a token. A grant that cannot be opened, with
 // a retired key for instance, does not keep the others from being listed: it
-// comes without Provider and Scopes, and as an Event.
+// comes without Provider and Scopes, and as an Event. A store that fails is
+// ErrUnavailable.
 func (v *Vault) List(ctx context.Context, owner string) ([]Entry, error) {
 	if owner == "" || !validName(owner) {
 		return nil, errors.New("vault: owner: empty, longer than 512 bytes, or not UTF-8 without NUL")
@@ -73,7 +74,9 @@ const resealers = 8
 // dropped. It may run while grants are refreshed, leaves their generation and
 // lease alone, and goes over what is done already when it is called again after
 // an interruption. progress, which may be nil, is called after each page. A row
-// that cannot be resealed does not stop the others; the error counts such rows.
+// that cannot be resealed does not stop the others; the error counts such rows
+// and wraps the first one's, of package tokenvault. A store that fails is
+// ErrUnavailable.
 func (v *Vault) Reseal(ctx context.Context, progress func(done, total int)) error {
 	total := 0
 	if progress != nil {

@@ -124,7 +124,8 @@ func (v *Vault) noteScopes(ctx context.Context, g *grant, p *provider) {
 // oauth2.Config.Exchange: oauth2.VerifierOption for PKCE, for instance. Another
 // owner's id, and a store that cannot be read, are found before the code is
 // sent. A code that the server refuses, or may have redeemed without an answer,
-// is ErrReauthorize.
+// is ErrReauthorize. It is sent again, once, only if a connection kept from an
+// earlier request ended under it.
 func (v *Vault) Exchange(ctx context.Context, id, owner, provider, code string, opts ...oauth2.AuthCodeOption) error {
 	_, err := v.Redeem(ctx, id, owner, provider, code, opts...)
 	return err
@@ -133,7 +134,7 @@ func (v *Vault) Exchange(ctx context.Context, id, owner, provider, code string, 
 // Redeem is Exchange for a proxy that stands between an application and the
 // authorization server: it returns the server's answer too, also when that is
 // an error, for the proxy to redact and to pass on. Without an answer its
-// Status is 0.
+// Status is 0. Errors are those of Exchange.
 func (v *Vault) Redeem(ctx context.Context, id, owner, provider, code string, opts ...oauth2.AuthCodeOption) (Answer, error) {
 	p, err := v.checkPut(id, owner, provider)
 	if err != nil {
@@ -182,6 +183,11 @@ func (v *Vault) redeem(ctx context.Context, g *grant, p *provider, form url.Valu
 	defer cancel()
 	now := v.now()
 	r, failed := p.post(ctx, p.tokenURL, form)
+	if failed != nil && failed.kept {
+		// The server ended an idle connection just then. Had it redeemed the code, it
+		// refuses it now and revokes what it issued (RFC 6749 section 4.1.2).
+		r, failed = p.post(ctx, p.tokenURL, form)
+	}
 	switch o := judge(r, failed, v.now()); o.verdict {
 	case granted:
 		g.Scopes = slices.Clone(p.scopes)

@@ -46,8 +46,8 @@ func nextStep(row Row, stale int64) step {
 }
 
 // refresh returns the grant in a generation after stale. ctx only lends its
-// values. Every look at the row begins anew: a waiter never acts on what it saw
-// before it waited.
+// values. Every look at the row begins anew, also the last one, when time is up:
+// a waiter never acts on what it saw before it waited.
 func (v *Vault) refresh(ctx context.Context, id, owner string, stale int64) (*grant, error) {
 	ctx, cancel := v.detached(ctx, 2*v.timing.Lease())
 	defer cancel()
@@ -67,10 +67,10 @@ func (v *Vault) refresh(ctx context.Context, id, owner string, stale int64) (*gr
 			return nil, fmt.Errorf("%w: there is no refresh token", ErrReauthorize)
 		case todo == pause:
 			return nil, unavailable("the authorization server is left alone after a failure", h.row.NotBefore.Sub(h.row.Now), nil)
+		case ctx.Err() != nil:
+			return nil, unavailable("another refresh is under way", h.row.LeaseUntil.Sub(h.row.Now), ctx.Err())
 		case todo == wait:
-			if !sleep(ctx, between(v.timing.PollMin, v.timing.PollMax)) {
-				return nil, unavailable("another refresh is under way", h.row.LeaseUntil.Sub(h.row.Now), ctx.Err())
-			}
+			sleep(ctx, between(v.timing.PollMin, v.timing.PollMax))
 		case todo == take:
 			if g, err := v.attempt(ctx, began, h); !errors.Is(err, errLookAgain) {
 				return g, err
@@ -80,7 +80,7 @@ func (v *Vault) refresh(ctx context.Context, id, owner string, stale int64) (*gr
 }
 
 func (v *Vault) loadSoon(ctx context.Context, id, owner string) (held, error) {
-	ctx, cancel := context.WithTimeout(ctx, v.timing.Save)
+	ctx, cancel := v.detached(ctx, v.timing.Save)
 	defer cancel()
 	return v.load(ctx, id, owner)
 }
@@ -103,7 +103,7 @@ func (v *Vault) attempt(ctx context.Context, began time.Time, h held) (*grant, e
 	asking, cancel := context.WithDeadline(ctx, began.Add(v.timing.HTTP))
 	defer cancel()
 	if ok, err := v.acquire(asking, a); err != nil {
-		return nil, storeFailed("acquire the lease", err)
+		return nil, v.unlessOvertaken(ctx, a, storeFailed("acquire the lease", err))
 	} else if !ok {
 		return nil, errLookAgain
 	}
@@ -111,11 +111,26 @@ func (v *Vault) attempt(ctx context.Context, began time.Time, h held) (*grant, e
 	saving, cancel := v.detached(ctx, v.timing.Save)
 	defer cancel()
 	g, err := v.settle(saving, a, o)
+	if errors.Is(err, ErrUnavailable) {
+		err = v.unlessOvertaken(ctx, a, err)
+	}
 	v.observe(ctx, Event{
 		Kind: "refresh", ID: a.grant.ID, Provider: a.provider.name, Host: hostOf(a.provider.tokenURL),
 		Generation: a.grant.Generation, Duration: time.Since(began), Err: err,
 	})
 	return g, err
+}
+
+// unlessOvertaken is failed, unless the row is no longer as a left it: a holder
+// that was stopped for a while owes its callers what another has done meanwhile.
+func (v *Vault) unlessOvertaken(ctx context.Context, a *attempt, failed error) error {
+	ctx, cancel := v.detached(ctx, v.timing.Save)
+	defer cancel()
+	row, err := v.store.Get(ctx, a.row.ID)
+	if err == nil && (row.Generation != a.row.Generation || row.State != Active || row.Holder != "" && row.Holder != a.row.Holder) {
+		return errLookAgain
+	}
+	return failed
 }
 
 // acquire writes holder, lease and intent. After an unanswered attempt it also

@@ -8,12 +8,13 @@ import (
 
 // Registration is what a provider's client is known by in public.
 type Registration struct {
-	ClientID, TokenURL string
+	ClientID, TokenURL string   // RFC 6749 sections 2.2 and 3.2
 	Scopes             []string // those requested
 	Hosts              []string // where access tokens may go, in canonical form
 }
 
-// Registration returns a provider's, as a copy.
+// Registration returns a provider's, as a copy. A name that Config.Providers
+// does not have is an error.
 func (v *Vault) Registration(provider string) (Registration, error) {
 	p := v.providers[provider]
 	if p == nil {
@@ -25,7 +26,7 @@ func (v *Vault) Registration(provider string) (Registration, error) {
 // Answer is a token endpoint's answer as it came, with the tokens in it: it
 // prints as its status only. A body over 56 KiB is cut.
 type Answer struct {
-	Status int
+	Status int // HTTP's; 0: there was no answer
 	Body   []byte
 }
 

@@ -42,7 +42,7 @@ type Row struct {
 // does not know whether the row was written, and reads it again.
 type Store interface {
 	// Get returns the row, with the store's clock in Row.Now. Absent:
-	// fs.ErrNotExist.
+	// fs.ErrNotExist, which no failure is: not that of a socket that is not there.
 	Get(ctx context.Context, id string) (Row, error)
 	// Swap writes all of r if the stored Revision equals r.Revision (0: there
 	// is no such row) and makes the stored Revision r.Revision+1; atomically.

@@ -14,7 +14,8 @@ import (
 
 // Refresh renews the grant now, whatever its expiry, for instance after the
 // resource server answered 401. It joins a refresh under way; of any number of
-// calls on one generation, in any number of processes, one is sent.
+// calls on one generation, in any number of processes, one is sent. Its errors
+// are those of the package comment.
 func (v *Vault) Refresh(ctx context.Context, id, owner string) error {
 	h, err := v.load(ctx, id, owner)
 	if err != nil {
@@ -41,7 +42,8 @@ func (v *Vault) Refused(ctx context.Context, id, owner, accessToken string) erro
 // Reveal returns the grant in plaintext, renewed if its access token has
 // expired, with the extra fields id_token and scope. It is for what can use
 // neither Transport nor TokenSource. Who spends the refresh token elsewhere
-// breaks the promise of this package.
+// breaks the promise of this package. Its errors are those of the package
+// comment.
 func (v *Vault) Reveal(ctx context.Context, id, owner string) (*oauth2.Token, error) {
 	g, _, err := v.fresh(ctx, id, owner)
 	if err != nil {

@@ -119,8 +119,9 @@ func (v *Vault) detached(ctx context.Context, d time.Duration) (context.Context,
 }
 
 // Close refuses further refreshes, waits for those in flight and saves what
-// has not been saved. When ctx ends first it gives up and says how many new
-// tokens are lost. A second Close waits again.
+// has not been saved. When ctx ends first it gives up: the error wraps ctx's,
+// and ErrUnavailable if new tokens are lost, whose number it says. A second
+// Close waits again.
 func (v *Vault) Close(ctx context.Context) error {
 	v.mu.Lock()
 	v.closed = true

@@ -52,18 +52,28 @@ func TestFleetRefreshesOnce(t *testing.T) {
 	}
 }
 
-// The same while one of the two is killed: a call that it had is made again.
-func TestFleetSurvivesAKilledInstance(t *testing.T) {
+// The same while the one that refreshes is killed, with its request at the
+// server: the other takes over after the lease, and a call that the dead one had
+// is made again.
+func TestFleetSurvivesAHolderKilledDuringItsRefresh(t *testing.T) {
 	t.Parallel()
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, store)
 			instances := f.start(2)
+			held := f.gate.holdNext()
+			first := make(chan int, 1)
+			go func() {
+				status, _ := f.persist()
+				first <- status
+			}()
+			f.await(held) // by the second instance, whose turn it was
 			statuses, retries := f.storm(instances[1].kill)
-			t.Log("retried:", retries)
 			require.Equal(t, map[int]int{http.StatusOK: tabs * calls}, statuses, "after at most one retry each")
-			require.LessOrEqual(t, retries, tabs*calls/2, "only what the killed one had")
+			require.Equal(t, http.StatusOK, <-first)
+			require.Positive(t, retries, "what the killed one had")
+			require.EqualValues(t, 2, f.gate.refreshes.Load(), "refresh POSTs")
 			f.requireOneRefresh()
 		})
 	}
@@ -73,6 +83,7 @@ func TestFleetSurvivesAKilledInstance(t *testing.T) {
 type fleet struct {
 	*testing.T
 	w        *world
+	gate     *gate
 	settings settings
 	cookie   *http.Cookie
 }
@@ -84,10 +95,11 @@ func newFleet(t *testing.T, store func(*testing.T, *settings)) *fleet {
 	w := newWorld(t, life, nil)
 	issuer, err := url.Parse(w.as.Issuer)
 	require.NoError(t, err)
-	f := &fleet{T: t, w: w, settings: settings{
-		Issuer: w.as.Issuer, Vault: w.vault.URL, App: w.app.URL, API: w.api.URL, IssuerHost: issuer.Host, APIHost: w.api.Host,
+	f := &fleet{T: t, w: w, gate: newGate(t, w, issuer)}
+	f.settings = settings{
+		Issuer: w.as.Issuer, Token: f.gate.URL + "/token", Vault: w.vault.URL, App: w.app.URL, API: w.api.URL, IssuerHost: issuer.Host, APIHost: w.api.Host,
 		CertPEM: w.cert.CertPEM, KeyPEM: w.cert.KeyPEM,
-	}}
+	}
 	f.settings.Keys, err = tokenvault.NewKey()
 	require.NoError(t, err)
 	store(t, &f.settings)
@@ -205,46 +217,52 @@ func (f *fleet) call() (status int, err error) {
 	return res.StatusCode, nil
 }
 
-// storm makes 20 calls in each of five tabs, all at once. When a few have
-// reached the API it calls midway. A call that fails for want of its instance
-// is made once more, and counted.
+// persist makes one call, and once more if it fails for want of its instance.
+func (f *fleet) persist() (status int, again bool) {
+	status, err := f.call()
+	if again = err != nil || status == http.StatusBadGateway; again {
+		status, err = f.call()
+	}
+	if err != nil {
+		return 0, again
+	}
+	return status, again
+}
+
+// storm makes 20 calls in each of five tabs, all at once, and counts their
+// statuses and those made again. When all have arrived it calls midway.
 func (f *fleet) storm(midway func()) (statuses map[int]int, retries int) {
 	f.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	statuses = map[int]int{}
-	before := f.w.api.count("GET /v1/me")
-	if midway != nil {
-		wg.Go(func() {
-			for f.w.api.count("GET /v1/me") < before+10 {
-				select {
-				case <-f.Context().Done():
-					return
-				case <-time.After(time.Millisecond):
-				}
-			}
-			midway()
-		})
-	}
+	all := f.w.vault.count("GET /v1/me") + tabs*calls
 	for range tabs * calls {
 		wg.Go(func() {
-			status, err := f.call()
-			again := err != nil || status == http.StatusBadGateway
-			if again {
-				status, err = f.call()
-			}
+			status, again := f.persist()
 			mu.Lock()
 			defer mu.Unlock()
-			if err == nil {
-				statuses[status]++
-			}
+			statuses[status]++
 			if again {
 				retries++
 			}
 		})
 	}
+	if midway != nil {
+		require.Eventually(f, func() bool { return f.w.vault.count("GET /v1/me") >= all }, patience, time.Millisecond)
+		midway()
+	}
 	wg.Wait()
 	return statuses, retries
+}
+
+func (f *fleet) await(what <-chan struct{}) {
+	f.Helper()
+	select {
+	case <-what:
+	case <-f.Context().Done():
+		f.Fatal("the test was over before it happened")
+	}
 }
 
 // requireOneRefresh checks what reached the two servers.

@@ -35,12 +35,13 @@ const instanceEnv = "TOKENVAULT_SPA_INSTANCE"
 
 // settings are what the instances of a fleet have in common, and a clock.
 type settings struct {
-	Redis, Postgres         string // one of them: an address, a URL
-	Keys                    json.RawMessage
-	Issuer, Vault, App, API string
-	IssuerHost, APIHost     string
-	CertPEM, KeyPEM         []byte
-	Ahead                   time.Duration // of its clock
+	Redis, Postgres     string // one of them: an address, a URL
+	Keys                json.RawMessage
+	Issuer, Token       string // Token: where the token endpoint is reached
+	Vault, App, API     string
+	IssuerHost, APIHost string
+	CertPEM, KeyPEM     []byte
+	Ahead               time.Duration // of its clock
 }
 
 // state opens the shared store.
@@ -82,7 +83,7 @@ func (s settings) proxy(ctx context.Context) (http.Handler, error) {
 		RevocationURL: s.Issuer + "/token/revocation",
 		OAuth2: &oauth2.Config{
 			ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"openid", "profile"},
-			Endpoint: oauth2.Endpoint{TokenURL: s.Issuer + "/token"},
+			Endpoint: oauth2.Endpoint{TokenURL: s.Token},
 		},
 	}}})
 	if err != nil {
