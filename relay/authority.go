@@ -26,6 +26,17 @@ func authority(scheme, host string) (checked, dialled string, ok bool) {
 	return canonical, canonical, true
 }
 
+// authority spares the host that a destination names in so many words: the text
+// of a pattern is canonical.
+func (t *Transport) authority(scheme, host string) (checked, dialled string, ok bool) {
+	for _, d := range t.destinations {
+		if d.host.String() == host && host[0] != '*' && !strings.HasSuffix(host, ":80") {
+			return host, host, true
+		}
+	}
+	return authority(scheme, host)
+}
+
 // singleAuthority names what in req could send it elsewhere than to the host
 // that was checked.
 func singleAuthority(req *http.Request, checked string) string {

@@ -107,7 +107,7 @@ func TestElsewhere_PathTricks(t *testing.T) {
 		{"GET", "/v1/%2e%2e/admin", ErrDestination}, {"GET", "/v1/%2E%2E/admin", ErrDestination}, {"GET", "/v1/..%2fadmin", ErrDestination},
 		{"GET", "/v1/a%2Fb", ErrDestination}, {"GET", "/v1/%252e%252e/admin", ErrDestination}, {"GET", "/v1/a%5Cb", ErrDestination},
 		{"GET", `/v1/a\b`, ErrDestination}, {"GET", "/v1/../admin", ErrDestination}, {"GET", "/v1/..;/admin", ErrDestination},
-		{"GET", "/v1/;a/admin", ErrDestination}, {"GET", "/v1", ErrDestination}, {"GET", "/V1/", ErrDestination},
+		{"GET", "/v1/;a/admin", ErrDestination}, {"GET", "/v1/.;a/admin", ErrDestination}, {"GET", "/v1", ErrDestination}, {"GET", "/V1/", ErrDestination},
 		{"GET", "", ErrDestination}, {"GET", "/", ErrDestination}, {"GET", "/items/1/2", ErrDestination}, {"POST", "/items/1", ErrDestination},
 		{"GET", "/end/x", ErrDestination}, {"get", "/items/1", ErrDestination},
 	} {
@@ -136,8 +136,27 @@ func TestElsewhere_PathAndRawPathDiffer(t *testing.T) {
 	req := newRequest(t, "GET", "https://"+host+"/", "", "")
 	req.URL = &url.URL{Scheme: "https", Host: host, Path: "/v1/../admin", RawPath: "/v1/x"}
 	r.refused(ErrDestination, req)
+	req.URL = &url.URL{Scheme: "https", Host: host, Path: "/v1/a b", RawPath: "/v1/b"}
+	r.refused(ErrDestination, req)
 	req.URL = &url.URL{Scheme: "https", Host: host, Path: "v1/x"}
 	r.refused(ErrDestination, req)
+	newRig(t, Destination{Host: host}).refused(ErrDestination, req)
+}
+
+// A host that has no canonical form gets nothing at all; an address with a zone,
+// which no list can name, gets what holds no sealed value.
+func TestHostsWithoutACanonicalForm(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Destination{Host: host})
+	for _, h := range []string{"a%b", "a b", "[fe80::1", "[fe80::1]x", "127.1"} {
+		req := newRequest(t, "GET", "https://"+host+"/", "", "")
+		req.URL.Host, req.Host = h, ""
+		r.refused(ErrAuthority, req)
+	}
+	req := newRequest(t, "GET", "https://[fe80::1%25eth0]/", "", "")
+	_, _, err := r.do(req)
+	require.NoError(t, err)
+	require.Len(t, r.requests(), 1)
 }
 
 func TestPlainHTTP(t *testing.T) {
@@ -157,6 +176,15 @@ func TestPlainHTTP(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, "Bearer "+secret, plain.requests()[0].Header.Get("Authorization"))
+	dialled := ""
+	dial := plain.base.DialContext
+	plain.base.DialContext = func(ctx context.Context, network, addr string) (netConn, error) {
+		dialled = addr
+		return dial(ctx, network, addr)
+	}
+	_, _, err := plain.do(newRequest(t, "GET", "http://"+host+":443/", "", ""))
+	require.NoError(t, err)
+	require.Equal(t, host+":443", dialled, "over http this is not the default port")
 }
 
 // An unlisted host gets its request as it is, or none.

@@ -34,6 +34,8 @@ func TestConfigIsChecked(t *testing.T) {
 		`Routes[0]: "GE(T /"`:         {Host: host, Routes: []string{"GE(T /"}},
 		`Open[1]: place "body"`:       {Host: host, Open: []string{"path", "body"}},
 		`Open[0]: place "header:"`:    {Host: host, Open: []string{"header:"}},
+		`Open[0]: place "cookie:": w`: {Host: host, Open: []string{"cookie:"}},
+		`Open[0]: place "form": want`: {Host: host, Open: []string{"form"}},
 		`Open[0]: place "header:a b"`: {Host: host, Open: []string{"header:a b"}},
 		`Open[0]: place "header:host`: {Host: host, Open: []string{"header:host"}},
 		`Open[0]: place "xml:a"`:      {Host: host, Open: []string{"xml:a"}},

@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -65,7 +64,7 @@ type Field struct {
 type destination struct {
 	Destination
 	host   hosts.Pattern
-	routes []*http.ServeMux
+	routes []route
 	open   *places
 	seal   *sealing
 }
@@ -80,11 +79,11 @@ func newDestination(d Destination, maxBody int64) (*destination, error) {
 	}
 	out := &destination{Destination: d, host: pattern}
 	for i, r := range d.Routes {
-		mux, err := newRoute(r)
+		checked, err := newRoute(r)
 		if err != nil {
 			return nil, element("Routes", i, err)
 		}
-		out.routes = append(out.routes, mux)
+		out.routes = append(out.routes, checked)
 	}
 	if out.open, err = parsePlaces(d.Open, maxBody); err != nil {
 		return nil, err
@@ -93,51 +92,6 @@ func newDestination(d Destination, maxBody int64) (*destination, error) {
 		return nil, err
 	}
 	return out, nil
-}
-
-type matched struct{}
-
-func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
-
-// newRoute is a mux of its own for each pattern, because two patterns of one
-// destination may overlap in ways that one mux refuses.
-func newRoute(pattern string) (mux *http.ServeMux, err error) {
-	rest := pattern
-	if method, after, ok := strings.Cut(pattern, " "); ok && method != "" {
-		rest = strings.TrimLeft(after, " \t")
-	}
-	if !strings.HasPrefix(rest, "/") {
-		return nil, fmt.Errorf("%q: want an optional method and a path", pattern)
-	}
-	defer func() {
-		if recover() != nil { // http.ServeMux has no other way to refuse a pattern
-			mux, err = nil, fmt.Errorf("%q: not a net/http.ServeMux pattern", pattern)
-		}
-	}()
-	mux = http.NewServeMux()
-	mux.Handle(pattern, matched{})
-	return mux, nil
-}
-
-// allows reports whether method and path are one of d's routes. The mux also
-// answers with redirects to the path it would match; those are no match.
-func (d *destination) allows(method string, u *url.URL) bool {
-	if len(d.routes) == 0 {
-		return true
-	}
-	if u.Path == "" {
-		u = &url.URL{Path: "/"}
-	}
-	if method == "" {
-		method = http.MethodGet
-	}
-	r := &http.Request{Method: method, URL: u}
-	for _, mux := range d.routes {
-		if h, _ := mux.Handler(r); h == (http.Handler)(matched{}) {
-			return true
-		}
-	}
-	return false
 }
 
 // checkPath refuses the spellings of a path that a route and the upstream could

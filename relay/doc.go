@@ -31,9 +31,10 @@
 // the caller must see before it ends its body needs another transport. A value
 // that the destination shows to others is no secret any more.
 //
-// For programs that should not hold the keyring at all, NewProxy makes the same
-// a sidecar.
+// # When not to use it
 //
-// A program that holds its own credentials, of one owner, and trusts its own
-// process gains little from this package; a secret manager will do.
+// Programs that should not hold the keyring at all use the same as a sidecar:
+// see NewProxy. A program that holds its own credentials, of one owner, and
+// trusts its own process gains little from this package; a secret manager will
+// do.
 package relay

@@ -28,26 +28,31 @@ func (x *exchange) rewriteHeader() error {
 		}
 	}
 	x.dropReferer()
+	x.dropDigests()
 	if holdsTrailer(x.req.Trailer) {
 		return refuse(ErrPlace, "trailer", "")
-	}
-	if x.changed {
-		for _, name := range digests {
-			if x.req.Header.Get(name) != "" {
-				x.header().Del(name)
-			}
-		}
 	}
 	return nil
 }
 
-// digests are computed over a body that we alter.
-var digests = [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest"}
+// dropDigests drops what was computed over a body that we alter.
+func (x *exchange) dropDigests() {
+	if !x.changed {
+		return
+	}
+	for _, name := range [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+		if x.req.Header.Get(name) != "" {
+			x.header().Del(name)
+		}
+	}
+}
 
 func (x *exchange) headerValue(name, v string) (string, error) {
 	switch name {
-	case "Authorization", "Proxy-Authorization":
-		return x.credentials(name, v)
+	case "Authorization":
+		return x.credentials(name, "header:Authorization", v)
+	case "Proxy-Authorization":
+		return x.credentials(name, "header:Proxy-Authorization", v)
 	case "Referer":
 		if holds(v) && x.req.Response != nil {
 			return v, nil // see dropReferer
@@ -57,7 +62,7 @@ func (x *exchange) headerValue(name, v string) (string, error) {
 		return v, nil
 	}
 	if s := textproto.TrimString(v); candidate(s) && !framing[name] && x.dest.open.header.has(name) {
-		return x.openHeader("header:"+name, s)
+		return x.openHeader("header:"+name, "", s)
 	}
 	if name == "Cookie" {
 		return x.cookies(v)
@@ -76,13 +81,13 @@ func (x *exchange) dropReferer() {
 	}
 }
 
-func (x *exchange) openHeader(place, sealed string) (string, error) {
-	plain, _, err := x.open(place, sealed)
+// openHeader is before and the plaintext.
+func (x *exchange) openHeader(place, before, sealed string) (string, error) {
+	text, _, err := x.openBehind(place, before, sealed)
 	if err != nil {
 		return "", err
 	}
-	text, reason := headerText(plain)
-	if reason != "" {
+	if _, reason := headerText(text[len(before):]); reason != "" {
 		return "", refuse(ErrPlace, place, reason)
 	}
 	return text, nil
@@ -90,9 +95,9 @@ func (x *exchange) openHeader(place, sealed string) (string, error) {
 
 // credentials reads RFC 9110 section 11.4: a scheme, then one token68 - or, for
 // Basic, two halves of their own.
-func (x *exchange) credentials(name, v string) (string, error) {
-	place := "header:" + name
-	scheme, rest, _ := strings.Cut(textproto.TrimString(v), " ")
+func (x *exchange) credentials(name, place, v string) (string, error) {
+	trimmed := textproto.TrimString(v)
+	scheme, rest, _ := strings.Cut(trimmed, " ")
 	rest = strings.TrimLeft(rest, " ")
 	open := x.dest.open.header.has(name)
 	if strings.EqualFold(scheme, "Basic") && basicHolds(v) {
@@ -106,13 +111,14 @@ func (x *exchange) credentials(name, v string) (string, error) {
 	}
 	switch {
 	case open && rest == "" && candidate(scheme):
-		return x.openHeader(place, scheme)
+		return x.openHeader(place, "", scheme)
 	case open && candidate(rest):
-		text, err := x.openHeader(place, rest)
-		if err == nil && text == "" {
+		before := trimmed[:len(scheme)+len(" ")]
+		text, err := x.openHeader(place, before, rest)
+		if err == nil && len(text) == len(before) {
 			err = refuse(ErrPlace, place, "plaintext is empty")
 		}
-		return scheme + " " + text, err
+		return text, err
 	case holds(v):
 		return "", refuse(ErrPlace, place, "")
 	}

@@ -17,7 +17,7 @@ import (
 // ProxyConfig configures the sidecar. Transport, Callers, Timeouts and one of
 // Routes and Forward are required.
 type ProxyConfig struct {
-	Transport *Transport
+	Transport *Transport // opens and seals
 	// Routes maps path prefixes to upstream base URLs: with "/github/" mapped to
 	// "https://api.github.com", GET /github/user is GET https://api.github.com/user.
 	// The longest prefix wins.
@@ -26,7 +26,7 @@ type ProxyConfig struct {
 	// proxy, and makes them over https. Tunnels (CONNECT) are refused: what is in
 	// one cannot be opened.
 	Forward  bool
-	Callers  []Caller
+	Callers  []Caller // who may call
 	Timeouts Timeouts
 	// Observe is told of each call, once it is over. The Transport has its own.
 	Observe func(context.Context, Event)
@@ -68,7 +68,8 @@ func (t Timeouts) Server(h http.Handler) *http.Server {
 // Shutdown ends srv, whose handler is NewProxy's, without losing a request. For
 // the time of drain it still serves, but answers the health check with 503 and
 // asks each client to close its connection, so that none is cut off with a
-// request on its way; then srv.Shutdown waits for the calls under way.
+// request on its way; then srv.Shutdown waits for the calls under way, and its
+// error is this one.
 func Shutdown(ctx context.Context, srv *http.Server, drain time.Duration) error {
 	if p, ok := srv.Handler.(*proxy); ok {
 		p.draining.Store(true)
@@ -86,8 +87,9 @@ func Shutdown(ctx context.Context, srv *http.Server, drain time.Duration) error 
 //
 // Callers authenticate each request; what they authenticate with is removed.
 // Answers of the sidecar itself are 403 for what is not allowed, 405 for a
-// tunnel, 407 without authentication, 408 for a body that does not arrive, 413 for what is too large, 502 and 504
-// for the upstream. GET /healthz is 200 for everyone.
+// tunnel, 407 without authentication, 408 for a body that does not arrive, 413
+// for what is too large, 502 and 504 for the upstream. GET /healthz is 200 for
+// everyone. Errors name the field of c.
 func NewProxy(c ProxyConfig) (http.Handler, error) {
 	switch {
 	case c.Transport == nil:

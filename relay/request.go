@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ func (x *exchange) judge() (*http.Request, error) {
 	if u == nil {
 		return nil, refuse(ErrAuthority, "", "request has no URL")
 	}
-	host, dialled, ok := authority(u.Scheme, u.Host)
+	host, dialled, ok := x.t.authority(u.Scheme, u.Host)
 	if !ok && !zoned(u) {
 		return nil, refuse(ErrAuthority, "", "host has no canonical form")
 	}
@@ -68,21 +69,33 @@ func (x *exchange) judge() (*http.Request, error) {
 	return x.rewrite(dialled)
 }
 
+// An outgoing request, with what nearly all of them need, is one allocation.
+type outgoing struct {
+	http.Request
+	url   url.URL
+	value [1]echo.Value
+}
+
+// prepare begins with the caller's request, at the host that is dialled.
+func (x *exchange) prepare(dialled string) {
+	o := &outgoing{Request: *x.req.WithContext(x.context()), url: *x.req.URL}
+	o.Host = ""
+	o.url.Host = dialled
+	o.URL = &o.url
+	x.out, x.revealed = &o.Request, o.value[:0]
+}
+
 // rewrite makes the request that is sent. The body comes first: it tells how
 // Basic is encoded.
 func (x *exchange) rewrite(dialled string) (*http.Request, error) {
-	x.out = x.req.WithContext(x.context())
-	x.out.Host = ""
-	u := *x.req.URL
-	u.Host = dialled
-	x.out.URL = &u
+	x.prepare(dialled)
 	if err := x.rewriteBody(); err != nil {
 		return nil, err
 	}
 	if err := x.rewriteHeader(); err != nil {
 		return nil, err
 	}
-	if err := x.rewriteURL(&u); err != nil {
+	if err := x.rewriteURL(x.out.URL); err != nil {
 		return nil, err
 	}
 	x.negotiate()
@@ -183,6 +196,11 @@ func holdsTrailer(h http.Header) bool {
 // open reveals a sealed value to the destination, if its label and the
 // destination agree.
 func (x *exchange) open(place, sealed string) (plain string, isJSON bool, err error) {
+	return x.openBehind(place, "", sealed)
+}
+
+// openBehind is open with the plaintext behind before, in one string.
+func (x *exchange) openBehind(place, before, sealed string) (text string, isJSON bool, err error) {
 	if err := x.count(sealed); err != nil {
 		return "", false, refuse(err, place, "too many sealed values")
 	}
@@ -195,13 +213,16 @@ func (x *exchange) open(place, sealed string) (plain string, isJSON bool, err er
 	if err != nil {
 		return "", false, &placeError{place, withoutValue(err)}
 	}
-	plain = string(opened)
-	x.reveal(echo.Value{Plain: plain, Replace: sealed, JSON: label.JSON})
+	var joined strings.Builder // a concatenation would copy the plaintext twice
+	joined.Grow(len(before) + len(opened))
+	joined.WriteString(before)
+	joined.Write(opened)
+	text = joined.String()
+	x.reveal(echo.Value{Plain: text[len(before):], Replace: sealed, JSON: label.JSON})
 	if x.t.observe != nil {
-		h, _ := tokenvault.Inspect(sealed)
-		x.opened(Event{Kind: "open", Place: place, KeyID: h.KeyID, Subject: label.Subject})
+		x.opened(place, sealed, label.Subject)
 	}
-	return plain, label.JSON, nil
+	return text, label.JSON, nil
 }
 
 func (x *exchange) reveal(r echo.Value) {
@@ -210,9 +231,11 @@ func (x *exchange) reveal(r echo.Value) {
 	x.revealed = append(x.revealed, r)
 }
 
-// opened reports e once the whole request is judged, or at once when it is on
-// its way already.
-func (x *exchange) opened(e Event) {
+// opened reports a revealed value once the whole request is judged, or at once
+// when it is on its way already.
+func (x *exchange) opened(place, sealed, subject string) {
+	h, _ := tokenvault.Inspect(sealed)
+	e := Event{Kind: "open", Place: place, KeyID: h.KeyID, Subject: subject}
 	x.mu.Lock()
 	sending := x.sending
 	if !sending {

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -191,11 +190,6 @@ func (a *answer) sealBody() error {
 	return nil
 }
 
-func readUpTo(src io.Reader, limit int64) (b []byte, whole bool, err error) {
-	b, err = io.ReadAll(io.LimitReader(src, limit+1))
-	return b, int64(len(b)) <= limit, err
-}
-
 func (a *answer) sealWhole(f format, body []byte) error {
 	edit := a.sealJSON
 	if f.kind == kindForm {
@@ -219,7 +213,9 @@ func (a *answer) sealWhole(f format, body []byte) error {
 
 // setBody hands b on, with what the header says about it made true.
 func (a *answer) setBody(b []byte, changed bool) {
-	a.resp.Body = io.NopCloser(bytes.NewReader(b))
+	body := new(wholeBody)
+	body.Reset(b)
+	a.resp.Body = body
 	if !changed {
 		return
 	}
@@ -297,27 +293,6 @@ func (a *answer) scrubEagerly() error {
 	return nil
 }
 
-// readLength reads all of src, of which n bytes are expected.
-func readLength(src io.Reader, n int64) ([]byte, error) {
-	b := bytes.NewBuffer(make([]byte, 0, n+bytes.MinRead))
-	_, err := b.ReadFrom(src)
-	return b.Bytes(), err
-}
-
-// failing ends in err.
-type failing struct {
-	src io.Reader
-	err error
-}
-
-func (f *failing) Read(p []byte) (int, error) {
-	n, err := f.src.Read(p)
-	if err == io.EOF {
-		err = f.err
-	}
-	return n, err
-}
-
 // handed is a body as the caller reads it. Its end brings the trailer, which is
 // finished before the caller can look.
 type handed struct {
@@ -365,24 +340,4 @@ func (a *answer) upgrade() {
 		io.Writer
 		io.Closer
 	}{a.scrub.Reader(conn), conn, conn}
-}
-
-// lazyGzip waits for the first Read, so that a slow answer's header is not held
-// up.
-type lazyGzip struct {
-	src io.Reader
-	z   *gzip.Reader
-	err error
-}
-
-func (l *lazyGzip) Read(p []byte) (int, error) {
-	if l.z == nil && l.err == nil {
-		if l.z, l.err = gzip.NewReader(l.src); l.err != nil {
-			l.z = nil
-		}
-	}
-	if l.err != nil {
-		return 0, l.err
-	}
-	return l.z.Read(p)
 }

@@ -52,7 +52,8 @@ type Transport struct {
 	observe      observer
 }
 
-// New checks c and returns its Transport. It does no I/O.
+// New checks c and returns its Transport. It does no I/O. Errors name the field
+// of c, with its index.
 func New(c Config) (*Transport, error) {
 	t := &Transport{sealer: c.Sealer, base: c.Base, maxBody: c.MaxBody, maxValues: c.MaxValues, now: c.Now, observe: c.Observe}
 	switch {
@@ -88,7 +89,9 @@ func New(c Config) (*Transport, error) {
 }
 
 // RoundTrip implements http.RoundTripper. When it refuses a request, nothing
-// has been sent and the body is closed.
+// has been sent and the body is closed; the error wraps one of this package's
+// Err variables or of tokenvault's. Errors of Config.Base come without the
+// credentials and URLs that they quote.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.roundTrip(req, subjectOf(req.Context()))
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -39,6 +40,7 @@ type Value struct {
 // goroutine at a time.
 type Scrubber struct {
 	needles []needle
+	room    [2]needle // of needles, when there is one value
 	first   [256]bool // bytes that a needle's spelling may begin with
 	growth  int
 }
@@ -60,7 +62,8 @@ func New(values []Value, atLeast int) *Scrubber {
 	if len(values) == 0 {
 		return nil
 	}
-	s := &Scrubber{growth: maxGrowth, needles: make([]needle, 0, min(2*len(values), maxNeedles+1))}
+	s := &Scrubber{growth: maxGrowth}
+	s.needles = slices.Grow(s.room[:0], min(2*len(values), maxNeedles+1))
 	for _, v := range values {
 		if len(v.Plain) < atLeast || len(s.needles) >= maxNeedles {
 			continue
