@@ -17,7 +17,8 @@ type filter func(dst io.Writer, src io.Reader) error
 
 // Bytes returns b without the credentials, by its content type: JSON, NDJSON and
 // JSON text sequences, forms, event streams, text of any kind. What is neither
-// text nor JSON stays. On an error the result is nil.
+// text nor JSON stays. The error wraps ErrInvalid, ErrTooLarge or ErrUnreadable,
+// and the result is then nil.
 func (r *Redactor) Bytes(contentType string, b []byte) ([]byte, error) {
 	if err := readable(contentType); err != nil {
 		return nil, err

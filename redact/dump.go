@@ -13,7 +13,8 @@ import (
 
 // DumpRequest is httputil.DumpRequest, body included, without the credentials.
 // req.Body is replaced by one that reads the same. A gzip body is shown decoded.
-// A body that cannot be redacted, or is over Config.MaxBuffer, is an error.
+// A body that cannot be redacted is ErrInvalid or ErrUnreadable, one over
+// Config.MaxBuffer ErrTooLarge.
 func (r *Redactor) DumpRequest(req *http.Request) ([]byte, error) {
 	body, restored, err := r.dumpBody(req.Body, req.Header)
 	req.Body = restored

@@ -52,10 +52,11 @@ func (s Secret) Format(f fmt.State, verb rune) {
 // LogValue returns DefaultMask.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(DefaultMask) }
 
-// MarshalText returns DefaultMask; encoding/json and encoding/xml use it.
+// MarshalText returns DefaultMask and never fails; encoding/json and
+// encoding/xml use it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(DefaultMask), nil }
 
-// GobEncode returns DefaultMask.
+// GobEncode returns DefaultMask and never fails.
 func (s Secret) GobEncode() ([]byte, error) { return []byte(DefaultMask), nil }
 
 // GobDecode yields a Secret that holds what GobEncode wrote, the mask.

@@ -79,7 +79,7 @@ EXIT STATUS
   0  done
   1  failed; one line on standard error says why, and nothing was changed
      beyond what it says
-  2  the command was written wrongly
+  2  wrong usage
   3  interrupted; what was done is kept, the same command goes on
 
 ENVIRONMENT

@@ -1,7 +1,6 @@
 package snippets
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -23,29 +22,22 @@ func TestDocumentsQuoteCompiledCode(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, m := range region.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range region.FindAllStringSubmatch(read(t, file), -1) {
 			code[m[1]] = dedent(m[2])
 		}
 	}
 	found, diffs := 0, 0
-	for _, pattern := range []string{"../../README.md", "../../docs/*.md", "../../docs/from/*.md"} {
-		documents, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		for _, document := range documents {
-			text, err := os.ReadFile(document)
-			require.NoError(t, err)
-			for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
-				require.Contains(t, code, m[1], document)
-				require.Equal(t, code[m[1]], m[2], "%s: snippet %s", document, m[1])
-				found++
-			}
-			for _, m := range after.FindAllStringSubmatch(string(text), -1) {
-				require.Contains(t, code, m[1], document)
-				require.Equal(t, code[m[1]], afterDiff(m[2]), "%s: diff %s", document, m[1])
-				diffs++
-			}
+	for _, document := range documents(t) {
+		text := read(t, document)
+		for _, m := range quoted.FindAllStringSubmatch(text, -1) {
+			require.Contains(t, code, m[1], document)
+			require.Equal(t, code[m[1]], m[2], "%s: snippet %s", document, m[1])
+			found++
+		}
+		for _, m := range after.FindAllStringSubmatch(text, -1) {
+			require.Contains(t, code, m[1], document)
+			require.Equal(t, code[m[1]], afterDiff(m[2]), "%s: diff %s", document, m[1])
+			diffs++
 		}
 	}
 	require.GreaterOrEqual(t, found, 7, "one for each package")

@@ -3,7 +3,10 @@ module github.com/seed-6d9a6c17/tokenvault/internal/bench
 go 1.26.0
 
 require (
+	filippo.io/age v1.3.1
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/lestrrat-go/httprc/v3 v3.0.6
+	github.com/m-mizutani/masq v0.2.1
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/seed-6d9a6c17/tokenvault v0.0.0
 	github.com/seed-6d9a6c17/tokenvault/tokenvault/redisstore v0.0.0
@@ -12,6 +15,7 @@ require (
 )
 
 require (
+	filippo.io/hpke v0.4.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
@@ -22,7 +26,6 @@ require (
 	github.com/lestrrat-go/dsig v1.4.0 // indirect
 	github.com/lestrrat-go/dsig-secp256k1 v1.0.0 // indirect
 	github.com/lestrrat-go/httpcc v1.0.1 // indirect
-	github.com/lestrrat-go/httprc/v3 v3.0.6 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
