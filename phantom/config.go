@@ -116,7 +116,7 @@ type Config struct {
 //	refresh     a token used often is being introspected ahead of time
 //	pass        a JWT passed, or did not, see PassJWT
 type Event struct {
-	Kind     string
+	Kind     string        // one of the list above
 	Host     string        // of the endpoint, with the port if it has one
 	Duration time.Duration // of what took time, else 0
 	Err      error         // a sentinel of this package, or of package context

@@ -44,6 +44,7 @@ var (
 	errTimeout  = &unavailable{detail: "timeout", status: http.StatusGatewayTimeout}
 	errReach    = &unavailable{detail: "the endpoint cannot be reached", status: http.StatusBadGateway}
 	errOverload = &unavailable{detail: "too many introspections in flight", status: http.StatusServiceUnavailable, after: time.Second}
+	errEvicted  = &unavailable{detail: "evicted in this process only", status: http.StatusServiceUnavailable}
 	errClosed   = &unavailable{detail: "closed", status: http.StatusServiceUnavailable, after: time.Second}
 )
 

@@ -312,7 +312,7 @@ func evicted(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return gone(ctx.Err())
 	}
-	return fmt.Errorf("%w: evicted in this process only", ErrUnavailable)
+	return errEvicted
 }
 
 // Close ends introspections under way, whose callers get ErrUnavailable, and every

@@ -160,9 +160,9 @@ func TestMaxInFlight(t *testing.T) {
 	require.NoError(t, err, "there is room again")
 }
 
-// A flood of tokens nobody knows must neither displace known ones nor pile up.
+// A flood of tokens nobody knows must neither displace known ones nor pile up. Not
+// parallel: it measures the heap, which is everyone's.
 func TestElsewhere_RandomTokenFlood(t *testing.T) {
-	t.Parallel()
 	const tokens, senders, limit = 100_000, 16, 8
 	good := clientauth.None("gateway")
 	var inside, peak, calls int

@@ -300,7 +300,7 @@ func TestVerifyAndMint(t *testing.T) {
 		{"Mint fails", claims, mint(minted, refuse), phantom.ErrResponse},
 		{"Mint cannot now", claims, mint(minted, laterError{refuse}), phantom.ErrUnavailable},
 		{"Mint makes 64 KiB", claims, mint(sized(64<<10), nil), nil},
-		{"Mint makes more", claims, mint(sized(64<<10+4), nil), phantom.ErrResponse},
+		{"Mint makes more", claims, mint(sized(64<<10+1), nil), phantom.ErrResponse},
 		{"Mint makes no JWT", claims, mint("alice", nil), phantom.ErrResponse},
 		{"Auth fails", claims, func(c *phantom.Config) { c.Auth = clientauth.None("") }, phantom.ErrResponse},
 	} {
@@ -322,10 +322,10 @@ func TestVerifyAndMint(t *testing.T) {
 	}
 }
 
-// sized is a compact JWS of n bytes, which must be a multiple of 4.
+// sized is a compact JWS of n bytes.
 func sized(n int) string {
 	rest := n - len(compact(`{"alg":"ES256"}`, ``))
-	return compact(`{"alg":"ES256"}`, `{`+strings.Repeat(" ", rest/4*3-2)+`}`)
+	return compact(`{"alg":"ES256"}`, `{`+strings.Repeat(" ", rest*3/4-2)+`}`)
 }
 
 func verdict(err error) func(context.Context, string) error {

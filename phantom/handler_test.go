@@ -3,6 +3,7 @@ package phantom_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -262,7 +264,8 @@ func TestTheJWTNeverReachesTheClient(t *testing.T) {
 	teapot := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }
 	flush := func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }
 	control := func(w http.ResponseWriter, _ *http.Request) {
-		if err := http.NewResponseController(w).Flush(); err != nil {
+		c := http.NewResponseController(w)
+		if err := errors.Join(c.SetWriteDeadline(time.Now().Add(time.Minute)), c.Flush()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -344,6 +347,8 @@ func TestNothingPrintedCarriesASecret(t *testing.T) {
 	require.NoError(t, err)
 	fmt.Fprintf(&out, "%v %+v %#v %s %q %x %d\n", tok, tok, tok, tok, tok, tok, tok)
 	logger.Info("exchanged", "token", tok)
+	out.WriteString(tok.String())
+	require.NoError(t, json.NewEncoder(&out).Encode(map[string]phantom.Token{"token": tok}))
 	log.New(&out, "", 0).Println(tok, &tok, []phantom.Token{tok}, struct{ T phantom.Token }{tok})
 	srv.Answer(opaque+"2", phantomtest.Answer{Status: 400, Body: []byte(jwt)})
 	srv.Answer(opaque+"3", phantomtest.Answer{Body: []byte(`{"active":"alice@example.com"}`)})

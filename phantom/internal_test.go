@@ -1,8 +1,14 @@
 package phantom
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +50,8 @@ func TestSentinelsAreKept(t *testing.T) {
 	require.Equal(t, ErrUnavailable, sentinel(errSharedBusy), "nothing unknown gets out")
 }
 
-// Not parallel: another test measures the heap, and these values are large.
 func TestASealedValueEndsAtItsDeadlineWhateverTheCacheThinks(t *testing.T) {
+	t.Parallel()
 	roots, err := newRoots(make([]byte, cacheKeyLen))
 	require.NoError(t, err)
 	now := time.Unix(1_800_000_000, 0)
@@ -138,4 +144,42 @@ func FuzzSealed(f *testing.F) {
 			require.Len(t, value, len(good))
 		}
 	})
+}
+
+// What is a timeout is told apart from what can be asked again at once.
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		ctx  context.Context
+		err  error
+		want bool
+	}{
+		{t.Context(), broken, false},
+		{ended, broken, true},
+		{t.Context(), &url.Error{Op: "Post", Err: os.ErrDeadlineExceeded}, true},
+		{t.Context(), &url.Error{Op: "Post", Err: fmt.Errorf("wrapped: %w", context.DeadlineExceeded)}, true},
+		{t.Context(), &url.Error{Op: "Post", Err: &net.OpError{Op: "dial", Err: broken}}, false},
+	} {
+		require.Equal(t, c.want, timedOut(c.ctx, c.err), "%v", c.err)
+	}
+}
+
+// As many connections are kept as there can be requests, and the default
+// transport stays as it is.
+func TestTheTransportIsOurOwn(t *testing.T) {
+	before := http.DefaultTransport.(*http.Transport)
+	own := newTransport(7)
+	require.NotSame(t, before, own)
+	require.Equal(t, [2]int{7, 7}, [2]int{own.MaxIdleConns, own.MaxIdleConnsPerHost})
+	require.NotEqual(t, 7, before.MaxIdleConnsPerHost)
+	require.Equal(t, before.TLSHandshakeTimeout, own.TLSHandshakeTimeout)
+
+	defer func() { http.DefaultTransport = before }()
+	http.DefaultTransport = struct{ http.RoundTripper }{before} // as an application may set it
+	own = newTransport(7)
+	require.Equal(t, [2]int{7, 7}, [2]int{own.MaxIdleConns, own.MaxIdleConnsPerHost})
+	require.True(t, own.Proxy != nil && own.ForceAttemptHTTP2)
 }

@@ -68,8 +68,8 @@ func (t Token) Expires() time.Time {
 // 3.3, compared exactly).
 func (t Token) HasScope(s string) bool { return t.g != nil && t.g.hasScope(s) }
 
-// Decode stores the claims in v as json.Unmarshal does: those of the server's JWT
-// if it gave one, otherwise those of its answer.
+// Decode stores the claims in v as json.Unmarshal does, errors included: those of
+// the server's JWT if it gave one, otherwise those of its answer.
 func (t Token) Decode(v any) error {
 	if t.g == nil {
 		return errors.New("phantom: an empty token has no claims")
@@ -100,7 +100,8 @@ func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, concealed)
 // LogValue says nothing of the token.
 func (t Token) LogValue() slog.Value { return slog.StringValue(concealed) }
 
-// MarshalText says nothing of the token; it makes the JSON form, too.
+// MarshalText says nothing of the token; it makes the JSON form, too. It never
+// fails.
 func (t Token) MarshalText() ([]byte, error) { return []byte(concealed), nil }
 
 func (g *grant) expired(now time.Time) bool { return g.expires != 0 && now.Unix() >= g.expires }

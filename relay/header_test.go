@@ -13,7 +13,7 @@ import (
 // A header field is opened as a whole, refused, or left as it is.
 func TestHeaderFields(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, Destination{Host: host, Open: []string{"header:Authorization", "header:X-Api-Key", "cookie:sid"}},
+	r := newRig(t, Destination{Host: host, Open: []string{"header:Authorization", "header:Proxy-Authorization", "header:X-Api-Key", "cookie:sid"}},
 		Destination{Host: "plain.example.com", Open: []string{"path"}})
 	const shut = "plain.example.com"
 	sealed := r.sealAs(secret, tokenvault.Label{Hosts: []string{host, shut}})
@@ -52,6 +52,8 @@ func TestHeaderFields(t *testing.T) {
 		{"Basic in base64's other alphabet", host, "Authorization", "Basic " + url([]byte(slash)), "", ErrPlace},
 		{"Basic with a slash, where none opens", shut, "Authorization", "Basic " + b64([]byte(slash)), "", ErrPlace},
 		{"Basic, where none opens", shut, "Authorization", "Basic " + b64([]byte("u:"+sealed)), "", ErrPlace},
+		{"half of a proxy's Basic", host, "Proxy-Authorization", "Basic " + b64([]byte("u:"+sealed)), "Basic " + b64([]byte("u:"+secret)), nil},
+		{"half of a proxy's Basic, where none opens", shut, "Proxy-Authorization", "Basic " + b64([]byte("u:"+sealed)), "", ErrPlace},
 		{"a cookie without a value", host, "Cookie", "sid; sid=" + sealed, "sid; sid=" + secret, nil},
 		{"a cookie that is none", host, "Cookie", sealed + "; sid=" + sealed, "", ErrPlace},
 	} {

@@ -2,108 +2,107 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
 
-// chosen is the source that decides which mutant is on.
-const chosen = `package %s
-
-import (
-	"os"
-	"strconv"
-)
-
-var theMutant, _ = strconv.Atoi(os.Getenv("MUTANT"))
-
-func mutantOn(id int) bool { return theMutant == id }
-`
-
-// try runs the tests of folder once for each mutant of files.
+// try runs, for each mutant of files, those tests of folder that reach it.
 func try(ctx context.Context, folder string, files []string) ([]*mutant, error) {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary := filepath.Join(dir, "mutants.test")
-	mutants, err := build(ctx, dir, folder, files, binary)
+	b := binary{path: filepath.Join(dir, "mutants.test"), folder: folder}
+	mutants, err := build(ctx, dir, folder, files, b.path)
 	if err != nil {
 		return nil, err
 	}
-	start := time.Now()
-	if killed, err := test(ctx, folder, binary, 0, 10*time.Minute); err != nil || killed {
-		return nil, errors.Join(errors.New("the tests fail without a mutant"), err)
+	reached, err := b.trace(ctx, dir, len(mutants))
+	if err != nil {
+		return nil, err
 	}
-	limit := 4*time.Since(start) + 5*time.Second // a mutant that never ends is killed, too
+	return mutants, each(len(mutants), func(i int) error {
+		m := mutants[i]
+		tests, limit := reached[m.id], 10*time.Second // a mutant that never ends is killed, too
+		if len(tests) == 0 {
+			return nil
+		}
+		for _, t := range tests {
+			limit += 4 * t.took
+		}
+		var err error
+		m.killed, err = b.fails(ctx, names(tests), m.id, "", limit)
+		return err
+	})
+}
+
+// each calls do for 0 to n-1, several at once.
+func each(n int, do func(i int) error) error {
 	var group sync.WaitGroup
-	errs := make([]error, len(mutants))
+	errs := make([]error, n)
 	slots := make(chan struct{}, *workers)
-	for i, m := range mutants {
+	for i := range n {
 		slots <- struct{}{}
 		group.Go(func() {
-			m.killed, errs[i] = test(ctx, folder, binary, m.id, limit)
+			errs[i] = do(i)
 			<-slots
 		})
 	}
 	group.Wait()
-	return mutants, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
-// build compiles the tests of folder with all mutants of files in it.
-func build(ctx context.Context, dir, folder string, files []string, binary string) ([]*mutant, error) {
-	var mutants []*mutant
-	replace := map[string]string{}
-	write := func(file string, text []byte) error {
-		at, err := filepath.Abs(file)
-		replace[at] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
-		return errors.Join(err, os.WriteFile(replace[at], text, 0o600))
+// A test of a package, and how long it takes by itself.
+type test struct {
+	name string
+	took time.Duration
+}
+
+func names(tests []test) []string {
+	out := make([]string, len(tests))
+	for i, t := range tests {
+		out[i] = t.name
 	}
-	for _, file := range files {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		text, err := instrument(file, src, func(m *mutant) {
-			mutants = append(mutants, m)
-			m.id = len(mutants)
-		})
-		if err := errors.Join(err, write(file, text)); err != nil {
-			return nil, err
-		}
-	}
-	if err := write(filepath.Join(folder, "mutants_chosen.go"), fmt.Appendf(nil, chosen, filepath.Base(folder))); err != nil {
-		return nil, err
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err := errors.Join(err, os.WriteFile(overlay, text, 0o600)); err != nil {
-		return nil, err
-	}
-	out, err := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+folder).CombinedOutput()
+	return out
+}
+
+// trace runs each test by itself, without a mutant, and returns the tests that
+// reach each.
+func (b binary) trace(ctx context.Context, dir string, mutants int) (reached [][]test, err error) {
+	list, err := b.list(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, out)
+		return nil, err
 	}
-	return mutants, nil
-}
-
-// test reports whether the tests fail with the mutant of that number. What runs
-// away with the memory fails, too.
-func test(ctx context.Context, folder, binary string, id int, limit time.Duration) (killed bool, err error) {
-	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 8000000; exec "$@"`, "sh", binary,
-		"-test.failfast", "-test.timeout", limit.String(), "-test.skip", *skip)
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), fmt.Sprintf("MUTANT=%d", id))
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return true, nil
+	hits := make([][]int, len(list))
+	err = each(len(list), func(i int) error {
+		file, start := filepath.Join(dir, fmt.Sprintf("trace%d", i)), time.Now()
+		if failed, err := b.fails(ctx, []string{list[i].name}, 0, file, 10*time.Minute); failed || err != nil {
+			return errors.Join(fmt.Errorf("%s fails without a mutant", list[i].name), err)
+		}
+		list[i].took = time.Since(start)
+		text, err := os.ReadFile(file)
+		for _, line := range strings.Fields(string(text)) {
+			var id int
+			if _, err := fmt.Sscan(line, &id); err == nil {
+				hits[i] = append(hits[i], id)
+			}
+		}
+		if errors.Is(err, os.ErrNotExist) { // it reaches none
+			return nil
+		}
+		return err
+	})
+	reached = make([][]test, mutants+1)
+	for i, t := range list {
+		for _, id := range hits[i] {
+			reached[id] = append(reached[id], t)
+		}
 	}
-	return false, err
+	return reached, err
 }

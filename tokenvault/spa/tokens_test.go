@@ -391,11 +391,12 @@ func TestUpstreamsArePlainBaseURLsOfTheProvidersHosts(t *testing.T) {
 	t.Parallel()
 	for upstream, ok := range map[string]bool{
 		"http://api.example.com": true, "http://api.example.com:80/base": true, "http://api.example.com/?": true,
-		"https://api.example.com": true, "http://api.example.com:8080": false, "https://u@api.example.com": false, "https://api.example.com/#x": false, "http://other.example.com": false,
+		"https://api.example.com": false, "http://api.example.com:8080": false,
+		"https://tls.example.com": true, "http://tls.example.com": false, "https://u@tls.example.com": false, "https://tls.example.com/#x": false, "http://other.example.com": false,
 		"http://api.example.com/?a=b": false, "http://api.example.com/a%2fb": false, "http://[::1%25a]/": false,
-		"http://api.example.com/%zz": false, "ftp://api.example.com": false, "http://127.1": false,
+		"http://api.example.com/%zz": false, "ftp://tls.example.com": false, "http://127.1": false,
 	} {
-		f := setup(t, func(f *fixture) { ownVault(f, nil, "api.example.com:80", "api.example.com"); f.config.Resources = nil })
+		f := setup(t, func(f *fixture) { ownVault(f, nil, "api.example.com:80", "tls.example.com"); f.config.Resources = nil })
 		c := f.config
 		c.Resources = []spa.Resource{{Pattern: "/v1/", Upstream: upstream}}
 		_, err := spa.New(c)

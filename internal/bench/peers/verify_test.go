@@ -155,7 +155,11 @@ func costRows(t *testing.T) []row {
 		long := iss.SignWith(iss.Keys()[0], object{"kid": strings.Repeat("k", 1<<20)}, iss.Claims(audience))
 		kid.cells = append(kid.cells, allocated(t, check, long))
 		dots.cells = append(dots.cells, allocated(t, check, strings.Repeat(".", 1<<20)))
-		if testing.AllocsPerRun(10, func() { _ = check(good) }) < 5 {
+		least := math.Inf(1) // what runs beside it allocates too, and pools lose things under -race
+		for range 20 {
+			least = min(least, testing.AllocsPerRun(1, func() { _ = check(good) }))
+		}
+		if least < 5 {
 			seen.cells = append(seen.cells, "looked up")
 		} else {
 			seen.cells = append(seen.cells, "verified in full")
