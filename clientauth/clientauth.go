@@ -93,7 +93,8 @@ func None(id string) Method {
 // own and lives 60 seconds by the system's clock. audience is who it is meant
 // for, the issuer at many servers; empty means the endpoint it is sent to.
 //
-// A symmetric key, a public one, and one for encryption is an error.
+// A symmetric key, a public one, one for encryption, and one whose halves do not
+// belong together is an error.
 func PrivateKeyJWT(id string, jwk []byte, audience string) (Method, error) {
 	if id == "" {
 		return nil, errors.New("clientauth: private_key_jwt: empty client id")
@@ -201,10 +202,20 @@ func newSigner(jwk []byte) (jose.Signer, error) {
 	signer, err := jose.NewSigner(
 		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key},
 		(&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
+	if err != nil || !signs(signer, key) {
 		return nil, errors.New("the key cannot sign")
 	}
 	return signer, nil
+}
+
+// signs reports whether key's public half verifies what its private half signs.
+func signs(signer jose.Signer, key jose.JSONWebKey) bool {
+	jws, err := signer.Sign(nil)
+	if err != nil {
+		return false
+	}
+	_, err = jws.Verify(key.Public())
+	return err == nil
 }
 
 // algorithms lists what key can sign with, the default first.

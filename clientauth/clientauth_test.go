@@ -91,6 +91,18 @@ func TestBearer(t *testing.T) {
 	require.Empty(t, form)
 }
 
+// RFC 6750 section 2.1: what the header cannot carry is not sent.
+func TestBearerTakesTheCharactersOfAToken(t *testing.T) {
+	t.Parallel()
+	const b64token = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	for c := range 256 {
+		token := string([]byte{byte(c)})
+		err := clientauth.Bearer(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}))(t.Context(), endpoint, http.Header{}, url.Values{})
+		require.Equal(t, strings.Contains(b64token, token), err == nil, "%q", token)
+	}
+	apply(t, clientauth.Bearer(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "abc=="})))
+}
+
 func methods(t *testing.T) map[string]clientauth.Method {
 	t.Helper()
 	key, err := clientauth.PrivateKeyJWT("app", jwkJSON(t, jose.JSONWebKey{Key: rsaKey()}), "")
@@ -177,16 +189,17 @@ func TestPrivateKeyJWTSignsWithTheKeysOwnAlgorithm(t *testing.T) {
 		rule string
 		key  crypto.Signer
 		alg  string // in the JWK
+		use  string // in the JWK
 		want jose.SignatureAlgorithm
 	}{
-		{"RSA without alg is RS256", rsaKey(), "", jose.RS256},
-		{"RSA with alg keeps it", rsaKey(), "PS256", jose.PS256},
-		{"P-256", ec(elliptic.P256()), "", jose.ES256},
-		{"P-384", ec(elliptic.P384()), "", jose.ES384},
-		{"P-521", ec(elliptic.P521()), "ES512", jose.ES512},
-		{"Ed25519", ed, "", jose.EdDSA},
+		{"RSA without alg is RS256", rsaKey(), "", "", jose.RS256},
+		{"RSA with alg keeps it", rsaKey(), "PS256", "sig", jose.PS256},
+		{"P-256", ec(elliptic.P256()), "", "", jose.ES256},
+		{"P-384", ec(elliptic.P384()), "", "sig", jose.ES384},
+		{"P-521", ec(elliptic.P521()), "ES512", "", jose.ES512},
+		{"Ed25519", ed, "", "", jose.EdDSA},
 	} {
-		m, err := clientauth.PrivateKeyJWT("app", jwkJSON(t, jose.JSONWebKey{Key: c.key, Algorithm: c.alg, KeyID: "k1"}), "")
+		m, err := clientauth.PrivateKeyJWT("app", jwkJSON(t, jose.JSONWebKey{Key: c.key, Algorithm: c.alg, Use: c.use, KeyID: "k1"}), "")
 		require.NoError(t, err, c.rule)
 		h, form := apply(t, m)
 		require.Empty(t, h, c.rule)
@@ -244,6 +257,8 @@ func TestPrivateKeyJWTRefusesKeys(t *testing.T) {
 		{"alg none", jwkJSON(t, jose.JSONWebKey{Key: rsaKey(), Algorithm: "none"}), "alg"},
 		{"alg HS256 on an RSA key", jwkJSON(t, jose.JSONWebKey{Key: rsaKey(), Algorithm: "HS256"}), "alg"},
 		{"RSA of 1024 bits", jwkJSON(t, jose.JSONWebKey{Key: small}), "2048"},
+		{"a private half of zero", ecWithD(t, make([]byte, 32)), "cannot sign"},
+		{"the private half of another key", ecWithD(t, append(make([]byte, 31), 7)), "cannot sign"},
 		{"a key set", []byte(`{"keys":[]}`), "not a JWK"},
 	} {
 		m, err := clientauth.PrivateKeyJWT("app", c.jwk, "")
@@ -253,6 +268,19 @@ func TestPrivateKeyJWTRefusesKeys(t *testing.T) {
 	}
 	_, err := clientauth.PrivateKeyJWT("", jwkJSON(t, jose.JSONWebKey{Key: rsaKey()}), "")
 	require.ErrorContains(t, err, "client id")
+}
+
+// ecWithD is a P-256 key with another private half.
+func ecWithD(t *testing.T, d []byte) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	var members map[string]string
+	require.NoError(t, json.Unmarshal(jwkJSON(t, jose.JSONWebKey{Key: key}), &members))
+	members["d"] = base64.RawURLEncoding.EncodeToString(d)
+	jwk, err := json.Marshal(members)
+	require.NoError(t, err)
+	return jwk
 }
 
 // smallRSA makes a 1024-bit key, which crypto/rsa itself refuses to generate.

@@ -51,7 +51,7 @@ func (a *algorithm) fits(pub crypto.PublicKey) bool {
 	case *rsa.PublicKey:
 		return a.hash != 0 && a.curve == nil
 	case *ecdsa.PublicKey:
-		return a.curve != nil && a.curve == pub.Curve
+		return a.curve == pub.Curve
 	case ed25519.PublicKey:
 		return a.hash == 0
 	}
@@ -74,7 +74,7 @@ func (a *algorithm) verify(pub crypto.PublicKey, input, sig []byte) bool {
 		}
 		return ecdsa.VerifyASN1(pub, a.digest(input), inASN1(sig[:size], sig[size:]))
 	case ed25519.PublicKey:
-		return len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, input, sig)
+		return ed25519.Verify(pub, input, sig)
 	}
 	return false
 }

@@ -56,6 +56,38 @@ func TestNewNamesTheField(t *testing.T) {
 	}
 }
 
+func TestNewAtTheEdges(t *testing.T) {
+	t.Parallel()
+	iss := jwkstest.NewIssuer(t)
+	for _, row := range []struct {
+		rule, want string // empty: accepted
+		change     func(*jwks.Config)
+	}{
+		{"the first and the last printable character", "", func(c *jwks.Config) { c.Realm = " ~" }},
+		{"a control character", "Config.Realm", func(c *jwks.Config) { c.Realm = "a\x1f" }},
+		{"DEL", "Config.Realm", func(c *jwks.Config) { c.Realm = "a\x7f" }},
+		{"a backslash", "Config.Realm", func(c *jwks.Config) { c.Realm = `a\b` }},
+		{"a cookie with a value", "Config.Cookie", func(c *jwks.Config) { c.Cookie = "a=b" }},
+		{"two cookies", "Config.Cookie", func(c *jwks.Config) { c.Cookie = "a=b; c" }},
+		{"a resource on this machine", "", func(c *jwks.Config) { c.Resource = "http://localhost:8080" }},
+		{"a resource at an address without TLS", "Config.Resource", func(c *jwks.Config) { c.Resource = "http://192.0.2.1" }},
+		{"a resource that is no URL", "Config.Resource", func(c *jwks.Config) { c.Resource = "https://api.example/%zz" }},
+		{"discovery with an empty query", "Config.Issuers[0].URL", func(c *jwks.Config) { c.Issuers[0].URL, c.Issuers[0].JWKSURL = "https://a.test/?", "" }},
+		{"never ahead", "Config.Issuers[0].Refresh.Ahead", func(c *jwks.Config) { c.Issuers[0].Refresh.Ahead = -0.1 }},
+		{"always ahead", "Config.Issuers[0].Refresh.Ahead", func(c *jwks.Config) { c.Issuers[0].Refresh.Ahead = 1 }},
+		{"stale before it is old", "Config.Issuers[0].Refresh: not", func(c *jwks.Config) { c.Issuers[0].Refresh = jwks.Refresh{MaxAge: 2, MaxStale: 1} }},
+	} {
+		cfg := jwks.Config{Issuers: []jwks.Issuer{iss.Config(api)}}
+		row.change(&cfg)
+		_, err := jwks.New(cfg)
+		if row.want == "" {
+			require.NoError(t, err, row.rule)
+			continue
+		}
+		require.ErrorContains(t, err, "jwks: "+row.want, row.rule)
+	}
+}
+
 func TestNewFillsRefresh(t *testing.T) {
 	t.Parallel()
 	iss := jwkstest.NewIssuer(t)

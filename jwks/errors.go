@@ -10,18 +10,18 @@ import (
 // the service's log; the HTTP answers of [Verifier.Handler] do not tell. No
 // error carries any part of a token.
 var (
-	ErrNoToken     = errors.New("jwks: no token")
-	ErrMalformed   = errors.New("jwks: malformed token")
-	ErrSignature   = errors.New("jwks: signature not accepted")
-	ErrIssuer      = errors.New("jwks: issuer not accepted")
-	ErrAudience    = errors.New("jwks: audience not accepted")
-	ErrExpired     = errors.New("jwks: token expired")
-	ErrNotYet      = errors.New("jwks: token not valid yet")
-	ErrType        = errors.New("jwks: token type not accepted")
-	ErrScope       = errors.New("jwks: scope not accepted")
-	ErrBinding     = errors.New("jwks: sender-constrained token used as bearer")
-	ErrUnknownKey  = errors.New("jwks: unknown key")
-	ErrUnavailable = errors.New("jwks: keys unavailable") // has RetryAfter() time.Duration
+	ErrNoToken     = errors.New("jwks: no token")                                // a request without one
+	ErrMalformed   = errors.New("jwks: malformed token")                         // form, header or JSON (RFC 7515, RFC 7519)
+	ErrSignature   = errors.New("jwks: signature not accepted")                  // it does not verify under the key it names
+	ErrIssuer      = errors.New("jwks: issuer not accepted")                     // iss is none of Config.Issuers
+	ErrAudience    = errors.New("jwks: audience not accepted")                   // aud has none of Issuer.Audience
+	ErrExpired     = errors.New("jwks: token expired")                           // exp, Issuer.MaxAge or Issuer.MaxLifetime
+	ErrNotYet      = errors.New("jwks: token not valid yet")                     // nbf or iat
+	ErrType        = errors.New("jwks: token type not accepted")                 // typ is none of Issuer.Types (RFC 9068 section 4)
+	ErrScope       = errors.New("jwks: scope not accepted")                      // beyond Issuer.Scopes, or not what Require asks
+	ErrBinding     = errors.New("jwks: sender-constrained token used as bearer") // cnf (RFC 7800)
+	ErrUnknownKey  = errors.New("jwks: unknown key")                             // the issuer was asked and has none that fits
+	ErrUnavailable = errors.New("jwks: keys unavailable")                        // has RetryAfter() time.Duration
 )
 
 // refuse makes the details at start-up, so that refusing a token costs nothing.

@@ -2,6 +2,7 @@ package jwks_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -137,6 +138,18 @@ func TestRedirects(t *testing.T) {
 			require.ErrorContains(t, err, "redirect")
 		})
 	}
+}
+
+func TestTheClientsOwnRuleForRedirectsHolds(t *testing.T) {
+	t.Parallel()
+	srv, iss := site(t, map[string]http.HandlerFunc{"/redirect": func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/keys", http.StatusFound)
+	}})
+	client := srv.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return errors.New("no redirects here") }
+	v := newVerifier(t, iss, func(c *jwks.Config) { c.Client, c.Issuers[0].JWKSURL = client, srv.URL+"/redirect" })
+	require.ErrorIs(t, verify(t, v, iss.Sign(iss.Claims(api))), jwks.ErrUnavailable)
+	require.Zero(t, iss.Fetches())
 }
 
 // What a fetch may bring at most, and what its failure may say.

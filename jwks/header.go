@@ -41,7 +41,7 @@ func parseHeader(s string) (h header, err error) {
 			refused = errDetached
 		}
 	})
-	if !ok || (refused == nil && h.alg == "") {
+	if !ok || h.alg == "" {
 		return header{}, errHeader
 	}
 	return h, refused

@@ -117,7 +117,7 @@ func (t scanner) object(i, depth int, visit func(name, raw string)) (end int, ok
 			visit(name, s[start:i])
 		}
 		var more bool
-		if i, more, ok = scanNext(s, i, '}'); !ok || !more {
+		if i, more, ok = scanNext(s, i, '}'); !more {
 			return i, ok && (t.shallow && depth > 0 || distinct(names))
 		}
 	}
@@ -138,7 +138,7 @@ func (t scanner) array(i, depth int, visit func(raw string)) (end int, ok bool) 
 			visit(s[start:i])
 		}
 		var more bool
-		if i, more, ok = scanNext(s, i, ']'); !ok || !more {
+		if i, more, ok = scanNext(s, i, ']'); !more {
 			return i, ok
 		}
 	}
@@ -198,8 +198,8 @@ func unescape(s string) (r rune, n int) {
 	if len(s) < 12 || s[6] != '\\' || s[7] != 'u' {
 		return 0, 0
 	}
-	low, ok := hex4(s[8:])
-	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+	low, _ := hex4(s[8:]) // 0, which is no surrogate, if there is none
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 		return 0, 0
 	}
 	return r, 12
@@ -246,9 +246,9 @@ func unquote(raw string) string {
 	return b.String()
 }
 
-// scanNumber follows the grammar of RFC 8259 section 6.
+// scanNumber follows the grammar of RFC 8259 section 6. s does not end at i.
 func scanNumber(s string, i int) (end int, ok bool) {
-	if i < len(s) && s[i] == '-' {
+	if s[i] == '-' {
 		i++
 	}
 	first := i
@@ -311,10 +311,7 @@ func text(raw string) (s string, ok bool) {
 
 // texts decodes raw as an array of strings.
 func texts(raw string) (list []string, ok bool) {
-	ok = raw != "" && raw[0] == '['
-	if !ok {
-		return nil, false
-	}
+	ok = true
 	well := elements(raw, func(e string) {
 		s, isText := text(e)
 		ok = ok && isText

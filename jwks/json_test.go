@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -127,6 +128,127 @@ func TestMembersSeeds(t *testing.T) {
 		}
 	}
 	require.Equal(t, 5, good)
+}
+
+// encoding/json is the oracle for every short text of a few characters, and for
+// every text that a change of one byte makes of a good one.
+func TestScannerAgreesWithEncodingJSON(t *testing.T) {
+	t.Parallel()
+	judge := func(s string) {
+		var decoded any
+		want := json.Valid([]byte(s)) && utf8.ValidString(s)
+		_ = json.Unmarshal([]byte(s), &decoded) // it minds the size of numbers
+		if o, ok := decoded.(map[string]any); ok {
+			value, _ := o["b"].(string)
+			want = want && !strings.Contains(value, "\ufffd") // half of a surrogate pair
+		}
+		b := ""
+		got := members(s, func(name, raw string) {
+			if name == "b" {
+				b = raw
+			}
+		})
+		got = got || elements(s, func(string) {})
+		if got != want {
+			t.Fatalf("%q: %v, want %v", s, got, want)
+		}
+		if value, ok := text(b); got && ok && b != "" {
+			require.Equal(t, decoded.(map[string]any)["b"], value, "%q", s)
+		}
+	}
+	everyText("-01.eE+", 5, func(s string) { judge("[" + s + "]") })
+	for _, start := range []string{"{", "[", `{"a"`, `{"a":1`, `{"a":[`, `[1`, `[{}`, `["`} {
+		everyText("{}[],:\"a1 ", 4, func(s string) { judge(start + s) })
+	}
+	for _, good := range []string{
+		`{"a\n": [true, false , null, -1.5e+3 ] , "b":"\u00aF\u2A6b\/x" }`,
+		`{"b":"x\ud83d\uDE00x"}`, `{"b":"\ud83D\"`, `{"b":"\ud83d\ude"`, `{"b":"\u00a`, `{"b":"\`,
+	} {
+		for i := range good {
+			judge(good[:i])
+			judge(good[:i] + good[i+1:])
+			for c := range 256 {
+				judge(good[:i] + string([]byte{byte(c)}) + good[i+1:])
+				judge(good[:i] + string([]byte{byte(c)}) + good[i:])
+			}
+		}
+	}
+}
+
+// everyText calls visit for every text of up to n characters of an alphabet.
+func everyText(alphabet string, n int, visit func(string)) {
+	visit("")
+	if n == 0 {
+		return
+	}
+	for i := range len(alphabet) {
+		everyText(alphabet, n-1, func(s string) { visit(alphabet[i:i+1] + s) })
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string][]string{`[]`: nil, `["a"]`: {"a"}, `["a", "\u0062"]`: {"a", "b"}} {
+		got, ok := texts(raw)
+		require.True(t, ok, raw)
+		require.Equal(t, want, got, raw)
+	}
+	for _, raw := range []string{``, `"a"`, `{}`, `1`, `["a",1]`, `[1,"a"]`, `[["a"]]`} {
+		_, ok := texts(raw)
+		require.False(t, ok, raw)
+	}
+}
+
+func TestScannerBounds(t *testing.T) {
+	t.Parallel()
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	require.True(t, elements(nested(maxDepth+1), func(string) {}), "the outermost is at depth 0")
+	require.False(t, elements(nested(maxDepth+2), func(string) {}))
+	none := func(string, string) {}
+	for s, want := range map[string][2]bool{`{"a":[{"b":1,"b":2}]}`: {false, true}, `{"a":1,"a":2}`: {false, false}, `{"a":1,"b":2}`: {true, true}} {
+		require.Equal(t, want, [2]bool{members(s, none), membersOnly(s, none)}, s)
+	}
+	for n := 2; n < 20; n++ { // on both sides of what distinct compares without a map
+		names := make([]string, n)
+		for i := range names {
+			names[i] = strings.Repeat("n", i)
+		}
+		require.True(t, distinct(names))
+		for i := range n - 1 {
+			names[n-1] = names[i]
+			require.False(t, distinct(names), "%d of %d", i, n)
+		}
+	}
+}
+
+func TestScopeList(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string][]string{`"a  b "`: {"a", "b"}, `["a b","c"]`: {"a b", "c"}, `"a\tb"`: {"a\tb"}} {
+		got, ok := scopeList(raw)
+		require.True(t, ok, raw)
+		require.Equal(t, want, got, raw)
+	}
+	for _, raw := range []string{``, `""`, `" "`, `[]`} {
+		got, ok := scopeList(raw)
+		require.True(t, ok, raw)
+		require.Empty(t, got, raw)
+	}
+}
+
+// Two verifiers give one token two names: nobody can compute them.
+func TestNameInTheCacheIsSecret(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Issuers: []Issuer{{URL: "https://issuer.test", InsecureAnyAudience: true}}}
+	names := map[[sha256.Size]byte]bool{}
+	for range 2 {
+		v, err := New(cfg)
+		require.NoError(t, err)
+		s := v.scratch.Get().(*scratch)
+		s.load("token")
+		s.name()
+		names[s.sum] = true
+	}
+	require.Len(t, names, 2)
 }
 
 func TestNumericDate(t *testing.T) {

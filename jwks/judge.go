@@ -40,16 +40,17 @@ func (i *issuer) judge(c *claims, now time.Time, leeway time.Duration) error {
 
 func (i *issuer) accepts(audience string) bool { return slices.Contains(i.Audience, audience) }
 
-// judgeTime follows RFC 7519 sections 4.1.4 to 4.1.6.
+// judgeTime follows RFC 7519 sections 4.1.4 to 4.1.6. What is absent is the zero
+// time, and so never in the future.
 func (i *issuer) judgeTime(c *claims, now time.Time, leeway time.Duration) error {
 	switch {
 	case c.exp.set && !now.Before(c.exp.Add(leeway)):
 		return ErrExpired
 	case !c.exp.set && i.MaxAge == 0:
 		return errNoExpiry
-	case c.nbf.set && now.Add(leeway).Before(c.nbf.Time):
+	case now.Add(leeway).Before(c.nbf.Time):
 		return ErrNotYet
-	case c.iat.set && now.Add(leeway).Before(c.iat.Time):
+	case now.Add(leeway).Before(c.iat.Time):
 		return errIssuedAhead
 	}
 	if i.MaxAge > 0 {
@@ -60,7 +61,7 @@ func (i *issuer) judgeTime(c *claims, now time.Time, leeway time.Duration) error
 			return errTooOld
 		}
 	}
-	if i.MaxLifetime > 0 && c.exp.set {
+	if i.MaxLifetime > 0 {
 		if !c.iat.set {
 			return errNoIssuedAt
 		}

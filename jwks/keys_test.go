@@ -47,6 +47,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"key_ops sign", "not for verifying", ec.JWK(object{"key_ops": []string{"sign"}})},
 		{"key_ops empty", "not for verifying", ec.JWK(object{"key_ops": []string{}})},
 		{"key_ops twice", "not for verifying", ec.JWK(object{"key_ops": []string{"verify", "verify"}})},
+		{"key_ops mixed", "not for verifying", ec.JWK(object{"key_ops": []any{"verify", 1}})},
 		{"key_ops a string", "not for verifying", ec.JWK(object{"key_ops": "verify"})},
 		{"key_ops without use", "not for verifying", ec.JWK(object{"use": nil, "key_ops": []string{"encrypt"}})},
 		{"use enc with key_ops verify", "not for verifying", ec.JWK(object{"use": "enc", "key_ops": []string{"verify"}})},
@@ -55,6 +56,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"alg of encryption", "fits no accepted", ec.JWK(object{"alg": "ECDH-ES"})},
 		{"alg empty", "not a JSON object", ec.JWK(object{"alg": ""})},
 		{"kid a number", "not a JSON object", ec.JWK(object{"kid": 7})},
+		{"kid a number, alg behind it", "not a JSON object", json.RawMessage(`{"kid":7,` + string(ec.JWK(object{"kid": nil})[1:]))},
 		{"private", "private or symmetric", ec.JWK(object{"d": b64(make([]byte, 32))})},
 		{"symmetric", "private or symmetric", json.RawMessage(`{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","alg":"HS256"}`)},
 		{"a member twice", "not a JSON object", json.RawMessage(`{"kid":"a",` + string(ec.JWK(nil)[1:]))},
@@ -69,6 +71,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"e = 0", "2048 to 8192", rsaJWK(n, 0)},
 		{"n absent", "2048 to 8192", json.RawMessage(`{"kty":"RSA","kid":"r","e":"AQAB"}`)},
 		{"n with padding", "broken", json.RawMessage(`{"kty":"RSA","kid":"r","n":"` + b64(n.Bytes()) + `=","e":"AQAB"}`)},
+		{"e with padding", "broken", json.RawMessage(`{"kty":"RSA","kid":"r","n":"` + b64(n.Bytes()) + `","e":"AQAB="}`)},
 		{"e even", "2048 to 8192", rsaJWK(n, 65536)},
 		{"e beyond 31 bits", "2048 to 8192", rsaJWK(n, 1<<32+1)},
 		{"ROCA", "ROCA", rsaJWK(rocaModulus(t), 65537)},
@@ -86,7 +89,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 	}
 }
 
-// rocaModulus is made as RSALib did it: primes k*M + (65537^a mod M).
+// rocaModulus is made as RSALib did it, of factors k*M + (65537^a mod M), but for
+// their being prime, which the fingerprint does not show.
 func rocaModulus(t *testing.T) *big.Int {
 	t.Helper()
 	m := big.NewInt(2)
@@ -95,20 +99,14 @@ func rocaModulus(t *testing.T) *big.Int {
 			m.Mul(m, big.NewInt(p))
 		}
 	}
-	prime := func() *big.Int {
-		for {
-			a, err := rand.Int(rand.Reader, m)
-			require.NoError(t, err)
-			k, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(1024-m.BitLen())))
-			require.NoError(t, err)
-			p := a.Exp(big.NewInt(65537), a, m)
-			p.Add(p, k.Mul(k, m))
-			if p.BitLen() == 1024 && p.Bit(1022) == 1 && p.ProbablyPrime(5) {
-				return p
-			}
-		}
+	factor := func() *big.Int {
+		a, err := rand.Int(rand.Reader, m)
+		require.NoError(t, err)
+		p := a.Exp(big.NewInt(65537), a, m)
+		k := new(big.Int).Lsh(big.NewInt(1), 1024)
+		return p.Add(p, k.Sub(k, m).Div(k, m).Mul(k, m))
 	}
-	n := new(big.Int).Mul(prime(), prime())
+	n := new(big.Int).Mul(factor(), factor())
 	require.Equal(t, 2048, n.BitLen())
 	return n
 }

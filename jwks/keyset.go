@@ -34,16 +34,13 @@ func parseSet(data []byte, algs []*algorithm) (*keySet, error) {
 			list = raw
 		}
 	})
-	if !ok || list == "" || list[0] != '[' {
-		return nil, errNotSet
-	}
 	set := &keySet{
 		byName: map[keyName][]crypto.PublicKey{},
 		byAlg:  map[string][]crypto.PublicKey{},
 		kids:   map[string]bool{},
 	}
 	var prints [][]byte
-	elementsOnly(list, func(raw string) {
+	ok = ok && elementsOnly(list, func(raw string) {
 		mark, err := set.add(raw, algs)
 		if err != nil {
 			set.skipped = append(set.skipped, fmt.Errorf("keys[%d]: %w", set.usable+len(set.skipped), err))
@@ -52,6 +49,9 @@ func parseSet(data []byte, algs []*algorithm) (*keySet, error) {
 		set.usable++
 		prints = append(prints, mark)
 	})
+	if !ok {
+		return nil, errNotSet
+	}
 	slices.SortFunc(prints, bytes.Compare)
 	set.print = sha256.Sum256(bytes.Join(prints, nil))
 	return set, nil
@@ -59,9 +59,7 @@ func parseSet(data []byte, algs []*algorithm) (*keySet, error) {
 
 func (s *keySet) add(raw string, algs []*algorithm) (mark []byte, err error) {
 	k, err := parseJWK(raw)
-	if k.kid != "" {
-		s.kids[k.kid] = true
-	}
+	s.kids[k.kid] = true
 	if err != nil {
 		return nil, err
 	}
@@ -94,5 +92,5 @@ func (s *keySet) find(kid, alg string) (keys []crypto.PublicKey, known bool) {
 	if keys = s.byAlg[alg]; len(keys) > 1 {
 		return nil, true
 	}
-	return keys, len(keys) == 1
+	return keys, false
 }

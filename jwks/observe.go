@@ -15,7 +15,7 @@ const (
 // An Event is one decision or fetch, for metrics, tracing and audit. It never
 // carries a token or a key.
 type Event struct {
-	Kind     string
+	Kind     string        // EventVerify, EventFetch or EventScope
 	Issuer   string        // the configured issuer; empty while it is unknown
 	Host     string        // EventFetch: the host that was asked
 	Duration time.Duration // of the decision or the fetch

@@ -453,3 +453,38 @@ func TestCloseEndsEverything(t *testing.T) {
 		require.NoError(t, verify(t, v, iss.Sign(iss.Claims(api))), "known keys until max-stale")
 	})
 }
+
+func TestNothingIsFetchedAfterClose(t *testing.T) {
+	t.Parallel()
+	iss := jwkstest.NewIssuer(t)
+	v := newVerifier(t, iss)
+	require.NoError(t, v.Close())
+	require.ErrorIs(t, verify(t, v, iss.Sign(iss.Claims(api))), jwks.ErrUnavailable)
+	require.Zero(t, iss.Fetches())
+}
+
+// A lookup in vain for one algorithm says nothing about another.
+func TestMissesWithoutKidAreToldApart(t *testing.T) {
+	t.Parallel()
+	iss := jwkstest.NewIssuer(t, "ES256")
+	v := newVerifier(t, iss)
+	bare := func(k *jwkstest.Key) string { return iss.SignWith(k, object{"kid": nil}, iss.Claims(api)) }
+	require.NoError(t, verify(t, v, bare(iss.Keys()[0])))
+	require.ErrorIs(t, verify(t, v, bare(jwkstest.NewKey(t, "EdDSA", ""))), jwks.ErrUnknownKey)
+	fresh := iss.NewKey("ES384")
+	iss.Publish(iss.Keys()[0], fresh)
+	require.NoError(t, verify(t, v, bare(fresh)))
+	require.Equal(t, 3, iss.Fetches())
+}
+
+// The first token of all brings the set, which has its kid for another alg.
+func TestFirstTokenUnderAKeyOfAnotherAlgorithm(t *testing.T) {
+	t.Parallel()
+	iss := jwkstest.NewIssuer(t, "EdDSA")
+	v := newVerifier(t, iss)
+	token := iss.SignWith(iss.Keys()[0], object{"alg": "ES256"}, iss.Claims(api))
+	for range 2 {
+		require.EqualError(t, verify(t, v, token), "jwks: unknown key: no key of this kid is for this algorithm, or without kid not just one")
+		require.Equal(t, 1, iss.Fetches())
+	}
+}

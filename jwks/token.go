@@ -24,7 +24,7 @@ var (
 // vector instructions and no allocation, whatever token is.
 func split(token string) (first, second int, ok bool) {
 	first, second = strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
-	return first, second, first >= 0 && first < second && strings.IndexByte(token[first+1:second], '.') < 0
+	return first, second, first < second && strings.IndexByte(token[first+1:second], '.') < 0
 }
 
 // scratch is the working memory of one verification, at most MaxTokenBytes

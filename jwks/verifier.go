@@ -41,15 +41,12 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: cfg, issuers: map[string]*issuer{}, now: cfg.Now, observe: cfg.Observe}
+	v := &Verifier{cfg: cfg, issuers: map[string]*issuer{}, now: cfg.Now, observe: cfg.Observe, csrf: http.NewCrossOriginProtection()}
 	if v.metadataURL, err = metadataURL(cfg.Resource); err != nil {
 		return nil, fmt.Errorf("jwks: Config.Resource: %w", err)
 	}
 	if v.cache, err = newCache(cfg.CacheSize); err != nil {
 		return nil, fmt.Errorf("jwks: Config.CacheSize: %w", err)
-	}
-	if cfg.Cookie != "" {
-		v.csrf = http.NewCrossOriginProtection()
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret) // never fails
@@ -116,7 +113,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	return r.claims, err
 }
 
-// Check is Verify for those who only need to know.
+// Check is Verify, errors included, for those who only need to know.
 func (v *Verifier) Check(ctx context.Context, token string) error {
 	_, err := v.Verify(ctx, token)
 	return err
@@ -125,7 +122,7 @@ func (v *Verifier) Check(ctx context.Context, token string) error {
 // Payload is Verify for those who want the payload's JSON text. It serves for
 // other signed answers too, such as introspection responses (RFC 9701) and
 // logout tokens: give their issuer a MaxAge and Types of its own in a second
-// Verifier.
+// Verifier. Errors are those of Verify.
 func (v *Verifier) Payload(ctx context.Context, token string) ([]byte, error) {
 	c, err := v.Verify(ctx, token)
 	if err != nil {
@@ -257,7 +254,8 @@ func (i *issuer) admit(h header, p *payload, body string, now time.Time, leeway 
 }
 
 // Ready reports whether every issuer's keys are at hand, fetching them if they
-// are not. It is meant for a readiness probe; the error names the issuers.
+// are not. It is meant for a readiness probe; the error wraps ErrUnavailable
+// and names the issuers.
 func (v *Verifier) Ready(ctx context.Context) error {
 	missing := make([]error, len(v.order))
 	var wait sync.WaitGroup
@@ -276,7 +274,7 @@ func (v *Verifier) Ready(ctx context.Context) error {
 }
 
 // Close ends all fetches and timers and waits until they are gone. Tokens whose
-// keys are at hand can be verified until max-stale.
+// keys are at hand can be verified until max-stale. It always returns nil.
 func (v *Verifier) Close() error {
 	for _, i := range v.order {
 		i.source.close()

@@ -37,6 +37,10 @@ func TestVerifyGoodToken(t *testing.T) {
 				require.True(t, c.HasAudience(api))
 				require.Equal(t, 5*time.Minute, c.Expires().Sub(c.IssuedAt()))
 			}
+			at := strings.LastIndexByte(token, '.') + 20
+			for _, c := range strings.Replace("AB", token[at:at+1], "", 1) { // what stands there is good
+				require.ErrorIs(t, verify(t, v, token[:at]+string(c)+token[at+1:]), jwks.ErrSignature)
+			}
 			require.Equal(t, 1, iss.Fetches())
 		})
 	}
@@ -158,6 +162,32 @@ func TestVerifyJudgesClaims(t *testing.T) {
 	}
 }
 
+// For the operator's log; the HTTP answers do not tell.
+func TestRefusalsSayWhy(t *testing.T) {
+	t.Parallel()
+	iss := jwkstest.NewIssuer(t, "EdDSA")
+	v := newVerifier(t, iss)
+	short := newVerifier(t, iss, func(c *jwks.Config) { c.Issuers[0].MaxLifetime = time.Minute })
+	aged := newVerifier(t, iss, func(c *jwks.Config) { c.Issuers[0].MaxAge = time.Minute })
+	for _, row := range []struct {
+		want   string
+		v      *jwks.Verifier
+		change object
+	}{
+		{"jwks: audience not accepted: aud is missing", v, object{"aud": nil}},
+		{"jwks: audience not accepted", v, object{"aud": "https://other.example"}},
+		{"jwks: issuer not accepted: iss is missing", v, object{"iss": nil}},
+		{"jwks: token expired", v, object{"exp": 1}},
+		{"jwks: token expired: exp is missing", v, object{"exp": nil}},
+		{"jwks: token expired: iat is missing", short, object{"iat": nil}},
+		{"jwks: token expired: iat is missing", aged, object{"iat": nil}},
+		{"jwks: token expired: iat is longer ago than MaxAge", aged, object{"iat": 1}},
+		{"jwks: token expired: exp - iat is over MaxLifetime", short, nil},
+	} {
+		require.EqualError(t, verify(t, row.v, iss.Sign(with(iss.Claims(api), row.change))), row.want)
+	}
+}
+
 // Each row changes the header of a good token by one thing.
 func TestVerifyJudgesHeader(t *testing.T) {
 	t.Parallel()
@@ -275,9 +305,17 @@ func TestVerifyGate(t *testing.T) {
 	t.Parallel()
 	iss := jwkstest.NewIssuer(t, "EdDSA")
 	v := newVerifier(t, iss)
-	good := iss.Sign(iss.Claims(api))
+	var good string
+	var part []string
+	for n := range 9 { // until nothing is left over behind the last group of four, which a stray end would spoil
+		pad := func(n int) object { return object{"x": strings.Repeat("x", n)} }
+		good = iss.SignWith(iss.Keys()[0], pad(n%3), with(iss.Claims(api), pad(n/3)))
+		if part = strings.Split(good, "."); len(part[0])%4+len(part[1])%4 == 0 {
+			break
+		}
+	}
+	require.Zero(t, len(part[0])%4+len(part[1])%4)
 	require.NoError(t, verify(t, v, good))
-	part := strings.Split(good, ".")
 	join := func(parts ...string) string { return strings.Join(parts, ".") }
 	std := strings.NewReplacer("-", "+", "_", "/")
 	for rule, token := range map[string]string{
@@ -293,6 +331,10 @@ func TestVerifyGate(t *testing.T) {
 		"space after":                  good + " ",
 		"line feed after":              good + "\n",
 		"carriage return in signature": good[:len(good)-3] + "\r" + good[len(good)-3:],
+		"line feed before":             "\n" + good,
+		"carriage return before":       "\r" + good,
+		"header with a stray end":      join(part[0]+"!", part[1], part[2]),
+		"payload with a stray end":     join(part[0], part[1]+"!", part[2]),
 		"line feed in header":          good[:3] + "\n" + good[3:],
 		"line feed in payload":         join(part[0], part[1][:9]+"\n"+part[1][9:], part[2]),
 		"tab in signature":             good[:len(good)-3] + "\t" + good[len(good)-3:],
@@ -387,6 +429,15 @@ func TestCachedTokenIsJudgedAgain(t *testing.T) {
 	require.Equal(t, []bool{false, true, true, false}, []bool{seen[0].Cached, seen[1].Cached, seen[2].Cached, seen[3].Cached})
 	require.Equal(t, jwks.ErrExpired, seen[2].Err)
 	require.Equal(t, iss.URL, seen[2].Issuer)
+}
+
+func TestPayloadIsOfVerifiedTokensOnly(t *testing.T) {
+	t.Parallel()
+	iss := jwkstest.NewIssuer(t, "EdDSA")
+	v := newVerifier(t, iss)
+	payload, err := v.Payload(t.Context(), iss.SignWith(jwkstest.NewKey(t, "EdDSA", iss.Keys()[0].KID), nil, iss.Claims(api)))
+	require.ErrorIs(t, err, jwks.ErrSignature)
+	require.Nil(t, payload)
 }
 
 func TestFailuresAreNotCached(t *testing.T) {

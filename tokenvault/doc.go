@@ -13,6 +13,12 @@
 //     its public half (Keyring.Public) and cannot open. Anyone can seal so, with
 //     any label; Open accepts such values only where Use.AllowPublic is set.
 //
+// # What is promised
+//
+// A value opens only under the key it names, unaltered, and for a use that its
+// label allows; a string that is not one is refused before any cryptography. No
+// error, event or printed Keyring holds a key, a plaintext or a sealed value.
+//
 // # The sealed string
 //
 // A sealed string is Prefix and a JWE compact serialisation (RFC 7516) under
@@ -20,10 +26,10 @@
 // ECDH-ES+A256KW, with A256GCM. Any JOSE library can make and read one. The
 // Label is its protected header: readable by all, authenticated with the rest.
 // Its alphabet, [A-Za-z0-9._-], passes unescaped through headers, cookies,
-// URLs, forms and JSON. What differs from the one way in which a version 1
-// string is written is refused before any cryptography. Strings of this
-// version open for ever. Every value has a content key of its own, so no limit
-// applies to the number of values sealed under one key.
+// URLs, forms and JSON. There is one way to write a value: any other spelling
+// is refused. Strings of this version open for ever. Every value has a content
+// key of its own, so no limit applies to the number of values sealed under one
+// key.
 //
 // # Keys
 //
@@ -36,8 +42,9 @@
 //
 // # When not to use it
 //
-// A Keyring does not hide a credential from a process that holds the keys: run
-// the relay in a process of its own for that. It is no store (package vault
-// is), no password hash, and no format for large data: a plaintext has at most
-// 64 KiB. Sealed values do not hide the length of the plaintext.
+// A Keyring hides nothing from a process that holds the keys: run the relay in a
+// process of its own for that. It is no store (package vault is), no password
+// hash, and no format for large data: a plaintext has at most 64 KiB, and its
+// length shows. Whoever has an older value can put it back in place of a newer
+// one; where that matters, keep a generation beside it, as package vault does.
 package tokenvault

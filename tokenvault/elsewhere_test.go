@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-6d9a6c17/tokenvault/internal/wire"
 )
 
 // Each test here stands for a way in which sealing has gone wrong in other
@@ -114,7 +116,9 @@ func TestElsewhere_ValueReplayedToAnotherHost(t *testing.T) {
 		requireRefused(t, r, sealed, Use{Host: host}, ErrLabel, host)
 	}
 	requireRefused(t, r, mustSeal(t, r, "hunter2", Label{}), Use{Host: "api.example.com"}, ErrLabel, "no hosts: no host at all")
-	mustOpen(t, r, mustSeal(t, r, "hunter2", Label{Hosts: []string{AnyHost}}), Use{Host: "any.example:99"})
+	anywhere := mustSeal(t, r, "hunter2", Label{Hosts: []string{AnyHost}})
+	mustOpen(t, r, anywhere, Use{Host: "any.example:99"})
+	requireRefused(t, r, anywhere, Use{Host: "127.1"}, ErrLabel, "any host, but not what is none")
 	mustOpen(t, r, sealed, Use{})
 }
 
@@ -222,6 +226,7 @@ func TestExpiry(t *testing.T) {
 	requireRefused(t, r, sealed, Use{Now: exp.Add(time.Hour)}, ErrExpired, "later")
 	mustOpen(t, r, sealed, Use{})
 	mustOpen(t, r, mustSeal(t, r, "hunter2", Label{}), Use{Now: time.Unix(1<<40, 0)})
+	mustOpen(t, r, mustSeal(t, r, "hunter2", Label{Expires: time.Unix(maxExpires, 0)}), Use{})
 }
 
 func TestSealRefuses(t *testing.T) {
@@ -278,16 +283,21 @@ func TestLabelTravels(t *testing.T) {
 	require.Equal(t, given, label.Hosts, "the caller's slice is untouched")
 }
 
-// The longest label that Seal takes opens: seal and open draw one line.
-func TestLongestLabelOpens(t *testing.T) {
+// The longest value that Seal makes opens: seal and open draw one line.
+func TestLongestValueOpens(t *testing.T) {
 	t.Parallel()
 	r := newRing(t, symmetric)
-	n := 4096 - len(symStart+`,"sub":""}`)
-	sealed := mustSeal(t, r, "x", Label{Subject: strings.Repeat("u", n)})
-	mustOpen(t, r, sealed, Use{Subject: strings.Repeat("u", n)})
-	_, err := r.Seal(context.Background(), nil, Label{Subject: strings.Repeat("u", n+1)})
+	subject := longestSubject()
+	sealed := mustSeal(t, r, strings.Repeat("x", 64<<10), Label{Subject: subject})
+	require.Len(t, sealed, wire.MaxLen)
+	mustOpen(t, r, sealed, Use{Subject: subject})
+	_, err := r.Seal(context.Background(), nil, Label{Subject: subject + "u"})
 	require.ErrorIs(t, err, ErrLabel)
 }
+
+// longestSubject fits exactly into a header, under the key "k1". Its spaces are
+// not escaped.
+func longestSubject() string { return strings.Repeat("u ", 2048)[:4096-len(symStart+`,"sub":""}`)] }
 
 // Authentic, and yet no JSON: another library made it. It must not be spliced
 // into a document.
@@ -368,6 +378,7 @@ func TestResealRefusesWhatDoesNotOpen(t *testing.T) {
 	jwk := newJWK(t, symmetric, "k1")
 	r := ringOf(t, jwk)
 	sealed := mustSeal(t, r, "hunter2", Label{})
+	longest := mustSeal(t, r, "hunter2", Label{Subject: longestSubject()})
 	forged := withHeader(sealed, strings.Replace(headerOf(t, sealed), `}`, `,"aud":["*"]}`, 1))
 	for rule, tc := range map[string]struct {
 		ring   *Keyring
@@ -378,6 +389,7 @@ func TestResealRefusesWhatDoesNotOpen(t *testing.T) {
 		"altered, under an old key":    {ringOf(t, newJWK(t, symmetric, "k0"), jwk), forged, ErrOpen},
 		"key unknown":                  {newRingNamed(t, "other"), sealed, ErrUnknownKey},
 		"malformed":                    {r, sealed + ".", ErrMalformed},
+		"too long under the new kid":   {ringOf(t, newJWK(t, symmetric, "k1-and-more"), jwk), longest, ErrLabel},
 	} {
 		resealed, changed, err := tc.ring.Reseal(context.Background(), tc.sealed)
 		require.ErrorIs(t, err, tc.want, rule)
@@ -405,15 +417,3 @@ func TestOpenedPlaintextIsTheCallers(t *testing.T) {
 }
 
 func newRingNamed(t *testing.T, kid string) *Keyring { return ringOf(t, newJWK(t, symmetric, kid)) }
-
-func TestWorkGivenBackHoldsNoKey(t *testing.T) {
-	t.Parallel()
-	w := new(work)
-	for i := range w.cek {
-		w.cek[i] = 7
-	}
-	copy(w.block[:], w.cek[:])
-	w.clear()
-	require.Zero(t, w.cek)
-	require.Zero(t, w.block)
-}

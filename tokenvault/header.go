@@ -1,6 +1,7 @@
 package tokenvault
 
 import (
+	"cmp"
 	"crypto/ecdh"
 	"errors"
 	"fmt"
@@ -79,11 +80,11 @@ func parseHeader(s string) (header, error) {
 		p.each('{', '}', p.member)
 	}
 	p.space()
+	if p.at != len(s) {
+		p.fail()
+	}
 	if p.err != nil {
 		return header{}, p.err
-	}
-	if p.failed || p.at != len(s) {
-		return header{}, errNotHeader
 	}
 	need := mAlg | mEnc | mKid
 	if p.h.suite == public {
@@ -102,12 +103,6 @@ type headerParser struct {
 	scanner
 	h    header
 	seen member
-	err  error // why failed, where there is more to say than errNotHeader
-}
-
-func (p *headerParser) refuse(why error) {
-	p.err = why
-	p.fail()
 }
 
 func (p *headerParser) member() {
@@ -123,41 +118,30 @@ func (p *headerParser) member() {
 	case mAlg:
 		p.alg()
 	case mEnc:
-		if p.filled() != encGCM {
+		if p.str() != encGCM {
 			p.refuse(errSuite)
 		}
 	case mKid:
-		p.h.kid = p.filled()
+		p.h.kid = p.str()
 	case mEpk:
 		p.epk()
 	case mAud:
-		if p.each('[', ']', func() { l.Hosts = append(l.Hosts, p.filled()) }) == 0 {
-			p.fail()
-		}
+		p.each('[', ']', func() { l.Hosts = append(l.Hosts, p.str()) })
 	case mSub:
-		l.Subject = p.filled()
+		l.Subject = p.str()
 	case mExp:
 		l.Expires = p.seconds()
 	case mTyp:
-		l.Purpose = p.filled()
+		l.Purpose = p.str()
 	case mCty:
-		if l.JSON = p.filled() == ctyJSON; !l.JSON {
+		if l.JSON = p.str() == ctyJSON; !l.JSON {
 			p.fail()
 		}
 	}
 }
 
-// filled reads a string that must not be empty.
-func (p *headerParser) filled() string {
-	s := p.str()
-	if s == "" {
-		p.fail()
-	}
-	return s
-}
-
 func (p *headerParser) alg() {
-	switch p.filled() {
+	switch p.str() {
 	case algSymmetric:
 		p.h.suite = symmetric
 	case algPublic:
@@ -176,22 +160,16 @@ func (p *headerParser) seconds() time.Time {
 }
 
 // epk reads {"kty":"EC","crv":"P-256","x":…,"y":…} in any order, and nothing
-// else. Where one of four members is a duplicate, another is missing.
+// else. Where one of four members is a duplicate or unknown, another is missing.
 func (p *headerParser) epk() {
-	var kty, crv, x, y string
+	var kty, crv, x, y, unknown string
 	n := p.each('{', '}', func() {
-		name := p.str()
+		field := cmp.Or(map[string]*string{"kty": &kty, "crv": &crv, "x": &x, "y": &y}[p.str()], &unknown)
 		p.expect(':')
-		field := map[string]*string{"kty": &kty, "crv": &crv, "x": &x, "y": &y}[name]
-		if field == nil {
-			p.refuse(errEpk)
-			return
-		}
-		*field = p.filled()
+		*field = p.str()
 	})
-	if p.failed || n != 4 || kty != "EC" || crv != "P-256" {
+	if n != 4 || kty != "EC" || crv != "P-256" {
 		p.refuse(errEpk)
-		return
 	}
 	if p.h.epk = parsePoint(x, y); p.h.epk == nil {
 		p.refuse(errEpk)

@@ -61,7 +61,7 @@ func requireRefused(t testing.TB, s Sealer, sealed string, use Use, want error, 
 	require.ErrorIs(t, err, want, rule)
 	require.Nil(t, plaintext, rule)
 	require.Equal(t, Label{}, l, rule)
-	for _, secret := range append(strings.Split(sealed, "."), "hunter2") {
+	for secret := range strings.SplitSeq(sealed+".hunter2", ".") {
 		if len(secret) > 6 {
 			require.NotContains(t, err.Error(), secret, rule)
 		}

@@ -31,7 +31,7 @@ const maxKeySet = 1 << 20
 // seals. Each needs a "kid" of its own; "alg" may be absent, since kty and crv
 // imply it. A key that is none of the two kinds of this package, or weak, or
 // has the kid of another is an error that names its position and quotes
-// nothing of it.
+// nothing of it; there is no sentinel for it. At most 1 MiB is read.
 func ParseKeyring(jwkSet []byte) (*Keyring, error) {
 	set, err := parseKeySet(jwkSet)
 	if err != nil {
@@ -95,12 +95,14 @@ func (s *keySet) first(of suite) *key {
 // gocloud.dev/secrets.Keeper, which speaks to AWS, GCP and Azure KMS and to
 // HashiCorp Vault.
 type Decrypter interface {
+	// Decrypt returns the plaintext of ciphertext.
 	Decrypt(ctx context.Context, ciphertext []byte) ([]byte, error)
 }
 
 // OpenKeyring decrypts a key set with d, once, and parses it. d's error is
 // wrapped, but its text, which may quote an answer of the key service, is not
-// part of the error's: errors.Unwrap tells more.
+// part of the error's: errors.Unwrap tells more. Other errors are those of
+// ParseKeyring.
 func OpenKeyring(ctx context.Context, encrypted []byte, d Decrypter) (*Keyring, error) {
 	if d == nil {
 		return nil, errors.New("tokenvault: Decrypter is nil")

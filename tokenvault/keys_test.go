@@ -145,6 +145,15 @@ func TestParseKeyringRefusesSets(t *testing.T) {
 	}
 }
 
+func TestParseKeyringAcceptsWhatIsJustNotTooLong(t *testing.T) {
+	t.Parallel()
+	kid := strings.Repeat("k", 256)
+	set := toJSON(t, newJWK(t, symmetric, kid))
+	r, err := ParseKeyring(append(set, bytes.Repeat([]byte(" "), 1<<20-len(set))...))
+	require.NoError(t, err)
+	require.Equal(t, "["+kid+"]", r.String())
+}
+
 func TestAlgIsImpliedByTheKindOfKey(t *testing.T) {
 	t.Parallel()
 	for _, s := range []suite{symmetric, public} {
@@ -161,7 +170,7 @@ func TestPublicHalfSealsAndCannotOpen(t *testing.T) {
 	r := ringOf(t, newJWK(t, symmetric, "s1"), first, second)
 	set, err := r.Public()
 	require.NoError(t, err)
-	for _, secret := range []string{first["d"], second["d"], `"d"`, `"k"`, "s1"} {
+	for _, secret := range []string{first["d"], second["d"], `"d"`, `"k"`, `"s1"`} {
 		require.NotContains(t, string(set), secret)
 	}
 	client, err := ParseKeyring(set)

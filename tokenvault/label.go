@@ -57,7 +57,7 @@ type Use struct {
 type Header struct {
 	KeyID     string // "kid"
 	Algorithm string // "alg": "A256KW" or "ECDH-ES+A256KW"
-	Label     Label
+	Label     Label  // as whoever wrote the string wants it read
 }
 
 // maxExpires is the last second that RFC 3339 can write, 9999-12-31T23:59:59Z.

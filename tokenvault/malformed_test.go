@@ -3,6 +3,7 @@ package tokenvault
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -31,6 +32,8 @@ var malformedHeaders = map[string]string{
 	"data behind the object":          symStart + `}{}`,
 	"comma behind the last member":    symStart + `,}`,
 	"comma before the first member":   `{,` + symStart[1:] + `}`,
+	"an unknown member, no value":     symStart + `,"zip":}`,
+	"a member twice, then no value":   symStart + `,"kid":}`,
 	"two commas":                      symStart + `,,"sub":"u"}`,
 	"no colon":                        symStart + `,"sub" "u"}`,
 	"no value":                        symStart + `,"sub":}`,
@@ -99,6 +102,7 @@ var malformedHeaders = map[string]string{
 	"exp is null":                     symStart + `,"exp":null}`,
 	"exp is true":                     symStart + `,"exp":true}`,
 	"exp is missing its digits":       symStart + `,"exp":}`,
+	"exp is where it ends":            symStart + `,"exp":4102444800`,
 	"epk in the symmetric suite":      symStart + epk + `}`,
 	"no epk in the public suite":      pubStart + `}`,
 	"epk is a string":                 pubStart + `,"epk":"` + pointX + `"}`,
@@ -115,33 +119,44 @@ var malformedHeaders = map[string]string{
 	"epk off the curve":               pubStart + strings.Replace(epk, pointY, pointX, 1) + `}`,
 	"epk at infinity":                 pubStart + `,"epk":{"kty":"EC","crv":"P-256","x":"` + strings.Repeat("A", 43) + `","y":"` + strings.Repeat("A", 43) + `"}}`,
 	"epk with a short x":              pubStart + strings.Replace(epk, pointX, pointX[:42], 1) + `}`,
-	"epk with two bytes moved to y":   pubStart + shiftedEpk() + `}`,
+	"epk with two bytes moved to y":   pubStart + epkOf(pointBytes(0, 30), pointBytes(30, 64)) + `}`,
+	"epk with the whole point in x":   pubStart + epkOf(pointBytes(0, 64), strings.Repeat("!", 86)) + `}`,
+	"epk with the whole point in y":   pubStart + epkOf(strings.Repeat("!", 86), pointBytes(0, 64)) + `}`,
 	"epk with padding":                pubStart + strings.Replace(epk, pointX, pointX+"=", 1) + `}`,
 	"epk with bits that nothing read": pubStart + strings.Replace(epk, pointX, pointX[:42]+"1", 1) + `}`,
 	"a raw line break in a string":    symStart + ",\"sub\":\"a\nb\"}",
 	"invalid UTF-8":                   symStart + ",\"sub\":\"a\xffb\"}",
+	"a byte that only continues":      symStart + ",\"sub\":\"a\x80b\"}",
 	"invalid UTF-8, escape behind it": symStart + ",\"sub\":\"a\xff\\n\"}",
 	"a lone high surrogate":           symStart + `,"sub":"\ud800"}`,
 	"a lone low surrogate":            symStart + `,"sub":"\udc00"}`,
 	"a surrogate pair the wrong way":  symStart + `,"sub":"\udc00\ud800"}`,
+	"half a surrogate pair":           symStart + `,"sub":"\ud83dxde00"}`,
+	"half a pair, another escape":     symStart + `,"sub":"\ud83d\xde00"}`,
+	"half a pair, no escape":          symStart + `,"sub":"\ud83dxude00"}`,
 	"an unknown escape":               symStart + `,"sub":"\x41"}`,
 	"an escape cut short":             symStart + `,"sub":"\u00`,
 	"an escape with a sign":           symStart + `,"sub":"\u+041"}`,
 	"a backslash at the end":          symStart + `,"sub":"a\`,
+	"a name with a backslash behind":  symStart + `,"su\`,
 	"a quoted quote at the end":       symStart + `,"sub":"a\"`,
 	"a header over 4 KiB":             symStart + `,"sub":"` + strings.Repeat("u", wire.MaxHeader) + `"}`,
 }
 
-// shiftedEpk has a point's bytes in order, and x two bytes too short.
-func shiftedEpk() string {
+// epkOf is an epk with these coordinates, whatever they are.
+func epkOf(x, y string) string {
+	return strings.NewReplacer(pointX, x, pointY, y).Replace(epk)
+}
+
+// pointBytes encodes a part of the point's bytes, which are x and then y.
+func pointBytes(from, to int) string {
 	b64 := base64.RawURLEncoding
 	x, errX := b64.DecodeString(pointX)
 	y, errY := b64.DecodeString(pointY)
 	if errX != nil || errY != nil {
 		panic("test point is not base64url")
 	}
-	long := b64.EncodeToString(append(x[30:32:32], y...))
-	return strings.Replace(strings.Replace(epk, pointX, b64.EncodeToString(x[:30]), 1), pointY, long, 1)
+	return b64.EncodeToString(append(x, y...)[from:to])
 }
 
 // malformedStrings break a rule of the string around the header.
@@ -217,6 +232,30 @@ func TestMalformedIsRefusedBeforeAnyCryptography(t *testing.T) {
 	}
 }
 
+func TestMalformedSaysWhy(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]error{
+		"empty object":                  errNotHeader,
+		"data behind the object":        errNotHeader,
+		"sub is empty":                  errNotHeader,
+		"a NUL behind it":               errNotHeader,
+		"zip":                           errMember,
+		"an unknown member, no value":   errMember,
+		"a member twice, then no value": errMember,
+		"epk in the symmetric suite":    errMember,
+		"alg none":                      errSuite,
+		"enc A128GCM":                   errSuite,
+		"no kid":                        errMissing,
+		"no epk in the public suite":    errMissing,
+		"epk with d":                    errEpk,
+		"epk off the curve":             errEpk,
+	} {
+		require.Contains(t, malformedHeaders, rule)
+		_, err := parseHeader(malformedHeaders[rule])
+		require.Equal(t, want, err, rule)
+	}
+}
+
 // These are spelled otherwise than Seal does, and in order: other libraries
 // write them.
 func TestHeadersOfOtherLibrariesAreRead(t *testing.T) {
@@ -235,9 +274,20 @@ func TestHeadersOfOtherLibrariesAreRead(t *testing.T) {
 		require.Equal(t, "u/1", h.label.Subject, rule)
 		require.Equal(t, int64(4102444800), h.label.Expires.Unix(), rule)
 	}
-	h, err := parseHeader(symStart + `,"sub":"\ud83d\ude00\"\\\b\f\n\r\té\u00e9"}`)
-	require.NoError(t, err)
-	require.Equal(t, "😀\"\\\b\f\n\r\téé", h.label.Subject)
+	for text, want := range map[string]string{
+		`\ud83d\ude00\"\\\/\b\f\n\r\té\u00e9`: "😀\"\\/\b\f\n\r\téé",
+		`a b\n`:                               "a b\n",
+		`\u0000`:                              "\x00",
+	} {
+		h, err := parseHeader(symStart + `,"sub":"` + text + `"}`)
+		require.NoError(t, err, text)
+		require.Equal(t, want, h.label.Subject, text)
+	}
+	for _, exp := range []int64{0, 9, maxExpires} {
+		h, err := parseHeader(fmt.Sprintf(symStart+`,"exp":%d}`, exp))
+		require.NoError(t, err, exp)
+		require.Equal(t, exp, h.label.Expires.Unix())
+	}
 }
 
 func TestEverySingleCharacterChangeIsRefused(t *testing.T) {

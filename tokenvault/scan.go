@@ -9,15 +9,22 @@ import (
 
 // scanner reads the little JSON that a header may hold (RFC 8259), strictly:
 // what encoding/json forgives - invalid UTF-8, lone surrogates - is an error,
-// since two readers might take it for two things. After an error it stays in
-// failed, and what it returns means nothing.
+// since two readers might take it for two things. Nothing in a header may be
+// empty: neither strings nor what holds others. After an error, the first of
+// which stays in err, what it returns means nothing.
 type scanner struct {
-	s      string
-	at     int
-	failed bool
+	s   string
+	at  int
+	err error
 }
 
-func (p *scanner) fail() { p.failed = true }
+func (p *scanner) fail() { p.refuse(errNotHeader) }
+
+func (p *scanner) refuse(why error) {
+	if p.err == nil {
+		p.err = why
+	}
+}
 
 // space skips insignificant white space.
 func (p *scanner) space() {
@@ -29,7 +36,7 @@ func (p *scanner) space() {
 // accept takes c if it comes next.
 func (p *scanner) accept(c byte) bool {
 	p.space()
-	if p.failed || p.at == len(p.s) || p.s[p.at] != c {
+	if p.err != nil || p.at == len(p.s) || p.s[p.at] != c {
 		return false
 	}
 	p.at++
@@ -42,19 +49,16 @@ func (p *scanner) expect(c byte) {
 	}
 }
 
-// each calls element for every element between open and shut, and returns how
-// many there were.
+// each calls element for every element between open and shut, of which there
+// must be one, and returns how many there were.
 func (p *scanner) each(open, shut byte, element func()) (n int) {
 	p.expect(open)
-	if p.accept(shut) {
-		return 0
-	}
 	return p.further(shut, element)
 }
 
-// further is each from behind the opening bracket, with an element to come.
+// further is each from behind the opening bracket.
 func (p *scanner) further(shut byte, element func()) (n int) {
-	for !p.failed {
+	for p.err == nil {
 		element()
 		n++
 		if p.accept(shut) {
@@ -84,14 +88,19 @@ func (p *scanner) integer() int64 {
 func (p *scanner) str() string {
 	p.expect('"')
 	start, plain := p.at, true
-	for !p.failed && p.at < len(p.s) {
+	for p.at < len(p.s) {
 		c := p.s[p.at]
 		p.at++
 		switch {
-		case c == '"' && plain:
-			return p.s[start : p.at-1]
 		case c == '"':
-			return p.text(p.s[start : p.at-1])
+			s := p.s[start : p.at-1]
+			if !plain {
+				s = text(s)
+			}
+			if s == "" {
+				p.fail()
+			}
+			return s
 		case c < ' ':
 			p.fail()
 		case c == '\\':
@@ -105,42 +114,31 @@ func (p *scanner) str() string {
 	return ""
 }
 
-// text is what the inside of a string means.
-func (p *scanner) text(s string) string {
+// text is what the inside of a string means; "" if it means nothing. Behind
+// each backslash stands another character.
+func text(s string) string {
 	if !utf8.ValidString(s) {
-		p.fail()
 		return ""
 	}
-	if strings.IndexByte(s, '\\') < 0 {
-		return s
-	}
 	var b strings.Builder
-	for s != "" {
-		if s[0] != '\\' {
-			i := strings.IndexByte(s, '\\')
-			if i < 0 {
-				i = len(s)
-			}
-			b.WriteString(s[:i])
-			s = s[i:]
-			continue
+	for {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
 		}
-		r, n := unescape(s)
+		b.WriteString(s[:i])
+		r, n := unescape(s[i:])
 		if n == 0 {
-			p.fail()
 			return ""
 		}
 		b.WriteRune(r)
-		s = s[n:]
+		s = s[i+n:]
 	}
-	return b.String()
 }
 
 // unescape reads the escape sequence that s begins with; n is 0 if it is none.
 func unescape(s string) (r rune, n int) {
-	if len(s) < 2 {
-		return 0, 0
-	}
 	if s[1] != 'u' {
 		i := strings.IndexByte(`"\/bfnrt`, s[1])
 		if i < 0 {
@@ -155,14 +153,14 @@ func unescape(s string) (r rune, n int) {
 	if !utf16.IsSurrogate(r) {
 		return r, 6
 	}
-	low, ok := hex4(s[6:])
-	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+	low, _ := hex4(s[6:]) // 0, which is no surrogate, if there is none
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 		return 0, 0
 	}
 	return r, 12
 }
 
-// hex4 reads "\uXXXX".
+// hex4 reads "\uXXXX"; the rune is 0 if s does not begin with that.
 func hex4(s string) (rune, bool) {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return 0, false

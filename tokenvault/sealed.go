@@ -31,8 +31,12 @@ var (
 // A Sealer seals, opens and reseals, as Keyring documents it. Packages that
 // only do that ask for a Sealer; *Keyring is one.
 type Sealer interface {
+	// Seal seals plaintext under l.
 	Seal(ctx context.Context, plaintext []byte, l Label) (string, error)
+	// Open returns the plaintext, if the label allows use, and the label.
 	Open(ctx context.Context, sealed string, use Use) ([]byte, Label, error)
+	// Reseal seals anew under the first key; changed is false if it was under
+	// that key already.
 	Reseal(ctx context.Context, sealed string) (resealed string, changed bool, err error)
 }
 
@@ -41,7 +45,8 @@ var _ Sealer = (*Keyring)(nil)
 // Seal seals plaintext, of at most 64 KiB and as it is, under the first key.
 // It is an error wrapping ErrLabel if l has expired, lists a host that is no
 // pattern, calls JSON what is not exactly one JSON value, or takes more than
-// 4 KiB. The context is for Sealers that ask elsewhere; a Keyring does not.
+// 4 KiB, and one wrapping ErrUnknownKey if the ring is empty. The context is
+// for Sealers that ask elsewhere; a Keyring does not.
 func (r *Keyring) Seal(_ context.Context, plaintext []byte, l Label) (string, error) {
 	set := r.set()
 	if len(set.ordered) == 0 {
@@ -56,7 +61,10 @@ func (r *Keyring) Seal(_ context.Context, plaintext []byte, l Label) (string, er
 
 // Open returns the plaintext of a sealed value and the label it was sealed
 // with, if the value is authentic and its label allows use. The key is the one
-// that the value names, under the suite of that key; no other is tried.
+// that the value names, under the suite of that key; no other is tried. The
+// error wraps one of the Err variables: ErrMalformed, ErrUnknownKey, ErrOpen,
+// ErrExpired or ErrLabel, tried in that order but for a value sealed with a
+// public key, which is ErrLabel unopened.
 func (r *Keyring) Open(_ context.Context, sealed string, use Use) ([]byte, Label, error) {
 	w := takeWork()
 	defer w.giveBack()
@@ -85,7 +93,7 @@ func (r *Keyring) Open(_ context.Context, sealed string, use Use) ([]byte, Label
 // Reseal seals a value anew under the first key of its own suite, with the
 // label it has: neither label nor expiry is judged. A value that is under that
 // key already comes back as it is, not changed. A value that does not open is
-// an error, whatever key it names.
+// an error, whatever key it names: ErrMalformed, ErrUnknownKey or ErrOpen.
 func (r *Keyring) Reseal(_ context.Context, sealed string) (resealed string, changed bool, err error) {
 	w := takeWork()
 	defer w.giveBack()
@@ -129,7 +137,7 @@ func (s *keySet) opener(h *header) (*key, error) {
 
 // Inspect reads a sealed value's header without a key. The string is as
 // strictly judged as by Open, but nothing is verified: anyone can write a
-// header.
+// header. The error wraps ErrMalformed.
 func Inspect(sealed string) (Header, error) {
 	w := takeWork()
 	defer w.giveBack()

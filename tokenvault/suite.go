@@ -61,8 +61,7 @@ func (k *key) seal(plaintext []byte, l Label) (string, error) {
 
 // open decrypts what w parsed.
 func (k *key) open(w *work, h *header) ([]byte, error) {
-	ok, err := k.unwrapKey(&w.keyWrap, h.epk)
-	if err != nil || !ok {
+	if !k.unwrapKey(&w.keyWrap, h.epk) {
 		return nil, ErrOpen
 	}
 	gcm, err := newGCM(w.cek[:])
@@ -96,15 +95,12 @@ func (k *key) wrapKey(w *keyWrap) (epk *ecdh.PublicKey, err error) {
 }
 
 // unwrapKey reports whether w.wrapped was wrapped for this key.
-func (k *key) unwrapKey(w *keyWrap, epk *ecdh.PublicKey) (bool, error) {
+func (k *key) unwrapKey(w *keyWrap, epk *ecdh.PublicKey) bool {
 	if k.suite == symmetric {
-		return w.unwrap(k.kek), nil
+		return w.unwrap(k.kek)
 	}
 	kek, err := agree(k.priv, epk)
-	if err != nil {
-		return false, err
-	}
-	return w.unwrap(kek), nil
+	return err == nil && w.unwrap(kek)
 }
 
 // agree derives the key-encryption key of RFC 7518 section 4.6.

@@ -89,13 +89,12 @@ func wildcardable(host string) error {
 // Match reports whether host, in the form Canonical returns, is covered.
 func (p Pattern) Match(host string) bool {
 	switch {
-	case p.s == "" || host == "":
+	case host == "":
 		return false
 	case p.s == Any:
 		return true
 	case strings.HasPrefix(p.s, "*."):
-		below := p.s[1:]
-		return len(host) > len(below) && strings.HasSuffix(host, below)
+		return strings.HasSuffix(host, p.s[1:])
 	}
 	return p.s == host
 }
@@ -136,8 +135,7 @@ func split(host string) (name, port string, err error) {
 		return host, "", nil
 	}
 	name, port = host[:i], host[i+1:]
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || port[0] == '0' {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || port[0] == '0' {
 		return "", "", errPort
 	}
 	return name, port, nil
@@ -147,11 +145,7 @@ func canonicalName(name string) (string, error) {
 	if strings.ContainsAny(name, ":[]%") {
 		return canonicalIPv6(name)
 	}
-	name, err := toASCII(name)
-	if err != nil {
-		return "", err
-	}
-	name = strings.TrimSuffix(name, ".")
+	name = strings.TrimSuffix(toASCII(name), ".")
 	if !isName(name) {
 		return "", errName
 	}
@@ -167,8 +161,8 @@ func canonicalName(name string) (string, error) {
 func canonicalIPv6(name string) (string, error) {
 	inner, open := strings.CutPrefix(name, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
-	addr, err := netip.ParseAddr(inner)
-	if open != closed || err != nil || !addr.Is6() || addr.Zone() != "" {
+	addr, _ := netip.ParseAddr(inner) // the zero Addr is no IPv6 address
+	if open != closed || !addr.Is6() || addr.Zone() != "" {
 		return "", errIP
 	}
 	return "[" + addr.String() + "]", nil
@@ -180,18 +174,19 @@ var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainNam
 
 // toASCII leaves ASCII names without an A-label to be lower-cased, as
 // net/http does; a name with one must be valid IDNA and already in its own
-// final form, because net/http dials it as it is.
-func toASCII(name string) (string, error) {
+// final form, because net/http dials it as it is. What has no such form becomes
+// "", which is no name either.
+func toASCII(name string) string {
 	lower := strings.ToLower(name)
 	ascii := isASCII(name)
 	if ascii && !strings.Contains(lower, "xn--") {
-		return lower, nil
+		return lower
 	}
 	mapped, err := lookup.ToASCII(name)
 	if err != nil || !utf8.ValidString(name) || ascii && mapped != lower {
-		return "", errName
+		return ""
 	}
-	return strings.ToLower(mapped), nil
+	return strings.ToLower(mapped)
 }
 
 func isASCII(s string) bool {
@@ -206,7 +201,7 @@ func isASCII(s string) bool {
 // isName reports whether s is a lower-case DNS name: labels of letters,
 // digits, '-' and '_', none empty, none too long.
 func isName(s string) bool {
-	if s == "" || len(s) > maxName {
+	if len(s) > maxName {
 		return false
 	}
 	label := 0

@@ -9,6 +9,9 @@ import (
 	"github.com/seed-6d9a6c17/tokenvault/internal/hosts"
 )
 
+// long253 is a name as long as a name may be.
+var long253 = strings.Repeat("a.", 126) + "b"
+
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -39,6 +42,8 @@ func TestCanonical(t *testing.T) {
 		"example.0xyz":           "example.0xyz",
 		strings.Repeat("a", 63):  strings.Repeat("a", 63),
 		"a" + "." + "b" + ":444": "a.b:444",
+		"R3---SN.Example":        "r3---sn.example", // not IDNA's to refuse
+		long253:                  long253,
 	} {
 		got, err := hosts.Canonical(in)
 		require.NoError(t, err, in)
@@ -51,22 +56,29 @@ func TestCanonical(t *testing.T) {
 
 func TestCanonicalRefuses(t *testing.T) {
 	t.Parallel()
-	for rule, list := range map[string][]string{
-		"no host":                      {"", ".", ":443", ":", "[]", "[]:443"},
-		"empty labels":                 {"a..example", ".example.com", "example.com.."},
-		"labels and names too long":    {strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "com"},
-		"what is not of a name":        {"a b.example", "a/b", "user@example.com", "a\x00b", "a%2eb", "*.example.com", "*", "http://example.com", "a,b", "a\n"},
-		"a port that is none":          {"a.example:", "a.example:0", "a.example:65536", "a.example:080", "a.example:+80", "a.example:https", "a.example:-1", "[::1]:", "[::1]:x"},
-		"IPv4 as only some read it":    {"127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5", "256.0.0.1", "0x", "example.1", "１２７.1", "127.1."},
-		"IPv6 that is none":            {"[::1", "::1]", "[fe80::1%eth0]", "fe80::1%eth0", "[::1]x", "[::1]]", "[[::1]]", "[127.0.0.1]", "[example.com]", "1:2:3", "[::g]", "a:b:443"},
-		"A-labels that decode to none": {"xn--a.example", "xn--.example", "xn--bcher-kva-.example", "xn--BCHER-kva\u0301.example"},
-		"mapped into what is no name":  {"a\uff0fb.example", "a\uff20b.example", "example.com\uff1a8443", "a\u2100b.example"},
-		"not UTF-8":                    {"a\xff.example", "a\ufffd.example"},
+	const none, port, address = "host is not a DNS name or IP address", "port is not a number from 1 to 65535", "host is not an IP address in its usual form"
+	for _, tc := range []struct {
+		rule, want string
+		list       []string
+	}{
+		{"no host", "host is empty", []string{""}},
+		{"a port and no host", none, []string{":443", ":8443"}},
+		{"the root", none, []string{".", ".."}},
+		{"empty labels", none, []string{"a..example", ".example.com", "example.com.."}},
+		{"labels and names too long", none, []string{strings.Repeat("a", 64) + ".example", long253 + "b", strings.Repeat("a.", 127) + "com"}},
+		{"what is not of a name", none, []string{"a b.example", "a/b", "user@example.com", "a\x00b", "a,b", "a\n", "*.example.com", "*"}},
+		{"a URL", port, []string{"http://example.com"}},
+		{"a port that is none", port, []string{":", "a.example:", "a.example:0", "a.example:65536", "a.example:080", "a.example:+80", "a.example:https", "a.example:-1", "[::1]:", "[::1]:x", "[::1]x"}},
+		{"IPv4 as only some read it", address, []string{"127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5", "256.0.0.1", "0x", "example.1", "１２７.1", "127.1."}},
+		{"IPv6 that is none", address, []string{"[]", "[]:443", "[::1", "::1]", "[fe80::1%eth0]", "fe80::1%eth0", "[::1]]", "[[::1]]", "[127.0.0.1]", "[example.com]", "1:2:3", "[::g]", "a:b:443", "a%2eb"}},
+		{"A-labels that decode to none", none, []string{"xn--a.example", "xn--.example", "xn--bcher-kva-.example", "xn--BCHER-kva\u0301.example"}},
+		{"mapped into what is no name", none, []string{"a\uff0fb.example", "a\uff20b.example", "example.com\uff1a8443", "a\u2100b.example"}},
+		{"not UTF-8", none, []string{"a\xff.example", "ü\xff.example", "a\ufffd.example"}},
 	} {
-		for _, in := range list {
+		for _, in := range tc.list {
 			got, err := hosts.Canonical(in)
-			require.Error(t, err, "%s: %q", rule, in)
-			require.Empty(t, got, "%s: %q", rule, in)
+			require.EqualError(t, err, tc.want, "%s: %q", tc.rule, in)
+			require.Empty(t, got, "%s: %q", tc.rule, in)
 		}
 	}
 }
@@ -116,19 +128,23 @@ func TestParseAndMatch(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	for rule, list := range map[string][]string{
-		"public suffix":                {"*.com", "*.co.uk", "*.COM", "*.com.", "*.com:8443", "*.internal", "*.localhost"},
-		"private public suffix":        {"*.github.io", "*.blogspot.com"},
-		"parent of public suffixes":    {"*.kawasaki.jp", "*.ck"},
-		"a star elsewhere":             {"api.*.com", "*api.example.com", "api*.example.com", "*.*.example.com", "**", "*:443", "*:8443", "*.", "*.*"},
-		"below an address":             {"*.192.0.2.1", "*.[::1]", "*.::1"},
-		"what is no host":              {"", " ", ".", "https://api.example.com", "api.example.com/", "api example"},
-		"what is no host below a star": {"*.exa mple.com", "*..example.com", "*.127.1"},
+	for _, tc := range []struct {
+		rule, want string
+		list       []string
+	}{
+		{"public suffix", "public suffix", []string{"*.com", "*.co.uk", "*.COM", "*.com.", "*.com:8443", "*.internal", "*.localhost"}},
+		{"private public suffix", "public suffix", []string{"*.github.io", "*.blogspot.com"}},
+		{"parent of public suffixes", "public suffix", []string{"*.kawasaki.jp", "*.ck"}},
+		{"a star elsewhere", "stands only alone", []string{"api.*.com", "*api.example.com", "api*.example.com", "*.*.example.com", "**", "*:443", "*:8443", "*.*"}},
+		{"below an address", "stands only alone", []string{"*.192.0.2.1", "*.192.0.2.1:8443", "*.[::1]", "*.[::1]:8443", "*.::1"}},
+		{"what is no host", "host is", []string{"", " ", ".", "api.example.com/", "api example"}},
+		{"a URL", "port is", []string{"https://api.example.com"}},
+		{"what is no host below a star", "host is", []string{"*.", "*.exa mple.com", "*..example.com", "*.127.1"}},
 	} {
-		for _, in := range list {
+		for _, in := range tc.list {
 			p, err := hosts.Parse(in)
-			require.Error(t, err, "%s: %q", rule, in)
-			require.Equal(t, hosts.Pattern{}, p, "%s: %q", rule, in)
+			require.ErrorContains(t, err, tc.want, "%s: %q", tc.rule, in)
+			require.Equal(t, hosts.Pattern{}, p, "%s: %q", tc.rule, in)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (b binary) fails(ctx context.Context, tests []string, id int, trace string,
 	}
 	err = cmd.Wait()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if errors.As(err, &exit) && exit.ExitCode() < 126 { // from there on the shell could not run it
 		return true, nil
 	}
 	return false, err

@@ -17,7 +17,7 @@ import (
 
 // Key is a signing key. Its fields may be changed before it is published.
 type Key struct {
-	KID, Alg string
+	KID, Alg string // as header and JWK name them; Alg also decides how Sign signs
 
 	tb      TB
 	private crypto.Signer
