@@ -4,10 +4,12 @@ GOBIN   := $(shell go env GOPATH)/bin
 
 .PHONY: test lint bench e2e mutants fuzz api race-long servers
 
-# Every module in the workspace, the root once more on its own. Set
-# REQUIRE=all to make a missing server a failure instead of a skip.
+# Every module in the workspace, the root once more on its own; packages with
+# servers and browsers one by one. Set REQUIRE=all to make a missing server a
+# failure instead of a skip.
 test: servers
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && go test -race -timeout 30m ./...); done
+	@set -e; for m in $(MODULES); do echo "== $$m"; p=; [ $$m != internal/e2e/ ] || p="-p 1"; \
+		(cd $$m && go vet ./... && go test -race $$p -timeout 30m ./...); done
 	@echo "== ./ without the workspace"; GOWORK=off go test ./...
 
 # Real servers that the tests use, installed where that is allowed.

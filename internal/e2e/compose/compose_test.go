@@ -43,6 +43,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	stop := w.play(duration)
 	counted := w.load(tokens, duration, true)
 	stop()
+	w.load(tokens, duration/20, true) // back-offs end, connections are made anew
 	after := w.load(tokens, duration/10, false)
 	grown := measure()
 

@@ -135,7 +135,7 @@ func (w *world) assemble() http.Handler {
 	client.Transport = breakable(client.Transport, &w.faults.introDown)
 	exchanger, err := phantom.New(phantom.Config{
 		Endpoint: w.intro.URL(), Auth: clientauth.Basic("us", introSecret), Client: &client, Verify: verifier.Check,
-		Cache: redisstore.NewCache(cache), CacheKey: cacheKey, MaxTTL: 2 * time.Second, Timeout: 2 * time.Second,
+		Cache: redisstore.NewCache(cache), CacheKey: cacheKey, MaxTTL: 2 * time.Second,
 		Observe: func(ctx context.Context, e phantom.Event) { log.DebugContext(ctx, "phantom", "event", e) },
 	})
 	require.NoError(w, err)
