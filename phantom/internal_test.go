@@ -83,6 +83,7 @@ func FuzzAnswer(f *testing.F) {
 		`{"active":true}`, `{"active":false}`, `{"active":"true"}`, `{"active":true,"active":false}`, `{"Active":true}`,
 		`{"active":true,"exp":1e400,"aud":["a",null],"scope":["a"]}`, `{"active":true,"jwt":"a.b.c"}`, `[]`, `{`, ``, "\xff",
 		`{"active":true,"phantom_token":"eyJhbGciOiJFUzI1NiJ9.e30.c2ln"}`, `eyJhbGciOiJFUzI1NiJ9.e30.c2ln`, `{"active":true} `,
+		`{"active":true,"":1e700}`,
 	}
 	for _, s := range seeds {
 		f.Add(string(JSON), []byte(s))
@@ -98,7 +99,7 @@ func FuzzAnswer(f *testing.F) {
 		if g.bearer != "" {
 			require.Len(t, strings.Split(g.jwt(), "."), 3)
 		}
-		var claims map[string]any
+		var claims map[string]json.RawMessage // any would refuse numbers beyond a float64
 		require.NoError(t, Token{g}.Decode(&claims))
 		if Format(format) == JSON {
 			var answer struct {
