@@ -212,6 +212,28 @@ func TestEarlyHints(t *testing.T) {
 	require.Equal(t, []string{"<Bearer " + sealed + ">"}, hints)
 }
 
+// A field that is sealed has no place in an interim answer, which ReverseProxy,
+// for one, hands on at once.
+func TestEarlyHintsHoldNoSealedField(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Destination{Host: host, Seal: []Field{{At: "header:X-Token"}}})
+	r.answer = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>")
+		w.Header().Set("X-Token", secret)
+		w.WriteHeader(http.StatusEarlyHints)
+	}
+	req := newRequest(t, "GET", "https://"+host+"/", "", "")
+	var hints []textproto.MIMEHeader
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		hints = append(hints, h)
+		return nil
+	}}))
+	resp, _, err := r.do(req)
+	require.NoError(t, err)
+	require.Equal(t, []textproto.MIMEHeader{{"Link": {"</style.css>"}}}, hints)
+	require.Equal(t, secret, r.open(resp.Header.Get("X-Token"), host, ""))
+}
+
 func TestEchoInsideGzip(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Destination{Host: host})

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -10,7 +11,8 @@ import (
 )
 
 // context is the request's, without the one trace hook that is handed header
-// values as they are sent, and with echoes in interim answers scrubbed.
+// values as they are sent, and with interim answers as harmless as the final one:
+// without echoes, and without the fields that would be sealed in it.
 func (x *exchange) context() context.Context {
 	ctx := x.req.Context()
 	trace := httptrace.ContextClientTrace(ctx)
@@ -23,11 +25,17 @@ func (x *exchange) context() context.Context {
 		quiet.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
 			scrubbed := http.Header(h).Clone()
 			x.echoes().Header(scrubbed, nil) // on a goroutine of Base's
+			if x.dest != nil && x.dest.seal != nil {
+				maps.DeleteFunc(scrubbed, x.dest.seal.selects)
+			}
 			return got(code, textproto.MIMEHeader(scrubbed))
 		}
 	}
 	return &traced{ctx, httptrace.WithClientTrace(context.Background(), &quiet)}
 }
+
+// selects reports whether header fields of that name are sealed.
+func (s *sealing) selects(name string, _ []string) bool { return s.header[name] != nil }
 
 // traced is a context whose trace is another's. httptrace.WithClientTrace alone
 // would join the two.
