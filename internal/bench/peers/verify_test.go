@@ -226,7 +226,7 @@ func sources(t *testing.T, library string) []string {
 
 func moduleDirs(t *testing.T, modules ...string) []string {
 	t.Helper()
-	out, err := exec.Command("go", append([]string{"list", "-m", "-f", "{{.Dir}}"}, modules...)...).Output() //nolint:noctx // ends by itself
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-m", "-f", "{{.Dir}}"}, modules...)...).Output()
 	require.NoError(t, err)
 	return strings.Fields(string(out))
 }
